@@ -1,0 +1,289 @@
+/** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
+import type {
+  Attempt,
+  AttemptFiles,
+  AttemptState,
+  Claim,
+  Failure,
+  HeadView,
+  Limits,
+  NewTaskEvent,
+  NodeView,
+  Placement,
+  Progress,
+  RayJobView,
+  StopWhy,
+  Task,
+  TaskEvent,
+  TaskState,
+  Token,
+  TokenScope,
+  User,
+  UserState,
+  Waiting,
+  Workload,
+} from "../domain/types.ts";
+
+export type Clock = {
+  /** Wall clock, epoch ms: for people only. */
+  readonly now: () => number;
+  /** For every interval; local to this process. */
+  readonly monotonicMs: () => number;
+  /** Resolves after `ms`, or rejects with the signal's reason. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+};
+
+export type Ids = {
+  /** `bytes` random bytes as hex. */
+  readonly hex: (bytes: number) => string;
+};
+
+export type Log = {
+  readonly debug: (fields: object, msg: string) => void;
+  readonly info: (fields: object, msg: string) => void;
+  readonly warn: (fields: object, msg: string) => void;
+  readonly error: (fields: object, msg: string) => void;
+};
+
+// ---------------------------------------------------------------- store
+
+/** The columns of a task that a plan may change. `state` changes only together with an event. */
+export type TaskPatch = {
+  readonly nextRunAt?: number | null;
+  readonly waiting?: Waiting | null;
+  readonly failure?: Failure | null;
+  readonly progress?: Progress | null;
+  readonly attempts?: number;
+  readonly startedAt?: number | null;
+  readonly endedAt?: number | null;
+  readonly held?: boolean;
+  readonly priority?: number;
+  readonly cancelRequestedAt?: number | null;
+  readonly cancelActor?: string | null;
+};
+
+export type AttemptPatch = {
+  readonly state?: AttemptState;
+  readonly quarantined?: boolean;
+  readonly stalled?: boolean;
+  readonly node?: string | null;
+  readonly raySession?: string | null;
+  readonly claimNonce?: string | null;
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+  readonly failure?: Failure | null;
+  readonly submittedAt?: number | null;
+  readonly startedAt?: number | null;
+  readonly endedAt?: number | null;
+};
+
+export type NewTask = Omit<
+  Task,
+  | "version"
+  | "seq"
+  | "attempts"
+  | "state"
+  | "held"
+  | "waiting"
+  | "failure"
+  | "progress"
+  | "cancelRequestedAt"
+  | "cancelActor"
+  | "startedAt"
+  | "endedAt"
+  | "nextRunAt"
+>;
+
+/** One guarded change of one task, applied whole or not at all. */
+export type TaskChange = {
+  readonly taskId: string;
+  /** The version the decision was made on; another version in the database = somebody was first. */
+  readonly version: number;
+  /** Scheduler writes carry the leader epoch and fail when a newer leader exists; user actions pass null. */
+  readonly epoch: number | null;
+  readonly at: number;
+  readonly to?: TaskState;
+  readonly patch?: TaskPatch;
+  /** Appended in order; the first one carries from/to when the state changes. At least one when `to` is set. */
+  readonly events?: readonly NewTaskEvent[];
+  readonly newAttempt?: {
+    readonly attempt: number;
+    readonly submissionId: string;
+    readonly placement: Placement;
+    readonly raySession: string | null;
+    readonly resumedFrom: Attempt["resumedFrom"];
+  };
+  readonly attempt?: { readonly attempt: number; readonly patch: AttemptPatch };
+};
+
+/** `stale` = version or epoch moved on: drop your result and look again. */
+export type ChangeOutcome = { readonly kind: "applied"; readonly task: Task } | { readonly kind: "stale" };
+
+export type Page<T> = { readonly rows: readonly T[]; readonly hasMore: boolean };
+
+export type TaskFilter = {
+  readonly userId: string | null;
+  readonly states: readonly TaskState[] | null;
+  readonly workload: Workload | null;
+  readonly labels: { readonly [key: string]: string };
+};
+
+export type Idempotency = { readonly key: string; readonly bodyHash: string };
+
+export type InsertTaskOutcome =
+  | { readonly kind: "created"; readonly task: Task }
+  | { readonly kind: "replayed"; readonly answer: string }
+  | { readonly kind: "key_reused" }
+  | { readonly kind: "user_limit"; readonly limit: number; readonly count: number };
+
+export type TaskStore = {
+  /**
+   * Inserts the task (QUEUED), its `created` event and, if given, its idempotency row in one transaction; resolves after the commit is durable.
+   * `answer` makes the stored first answer from the new task. `maxQueued` is checked in the same transaction (waiting tasks of the user).
+   */
+  readonly insertTask: (
+    task: NewTask,
+    event: NewTaskEvent,
+    idempotency: Idempotency | null,
+    maxQueued: number | null,
+    answer: (task: Task) => string,
+  ) => Promise<InsertTaskOutcome>;
+  readonly change: (change: TaskChange) => Promise<ChangeOutcome>;
+  readonly get: (taskId: string) => Promise<Task | null>;
+  /** Exact id, or a unique prefix or suffix of at least 4 characters among the tasks of `userId` (null = all). Literal: % and _ match themselves. */
+  readonly find: (text: string, userId: string | null) => Promise<readonly string[]>;
+  /** Newest first, by descending seq below `beforeSeq`. */
+  readonly list: (filter: TaskFilter, beforeSeq: number | null, limit: number) => Promise<Page<Task>>;
+  /** All tasks that are not terminal, in ascending seq: what a tick reads. Never touches history. */
+  readonly listOpen: () => Promise<readonly Task[]>;
+  readonly countByState: () => Promise<{ readonly [state in TaskState]: number }>;
+  readonly attempts: (taskId: string) => Promise<readonly Attempt[]>;
+  /** The newest attempt of each given task. */
+  readonly latestAttempts: (taskIds: readonly string[]) => Promise<ReadonlyMap<string, Attempt>>;
+  readonly events: (taskId: string, afterSeq: number, limit: number) => Promise<Page<TaskEvent>>;
+};
+
+export type AuditEntry = {
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly target: string;
+  readonly data: { readonly [key: string]: unknown };
+};
+
+export type UserStore = {
+  /** `exists` also for ids that were ever used: ids are never re-used. */
+  readonly insertUser: (user: User, audit: AuditEntry) => Promise<"created" | "exists">;
+  readonly getUser: (userId: string) => Promise<User | null>;
+  readonly listUsers: (afterUserId: string | null, limit: number) => Promise<Page<User>>;
+  readonly setUserState: (userId: string, state: UserState, audit: AuditEntry) => Promise<User | null>;
+  readonly setUserLimits: (userId: string, limits: Limits, audit: AuditEntry) => Promise<User | null>;
+  readonly insertToken: (token: Token, hash: string, audit: AuditEntry) => Promise<void>;
+  readonly listTokens: (userId: string) => Promise<readonly Token[]>;
+  readonly revokeToken: (userId: string, tokenId: string, at: number, audit: AuditEntry) => Promise<boolean>;
+  /** The token with this SHA-256 hash (hex) and its user, also when revoked or expired: the caller decides. */
+  readonly findByTokenHash: (hash: string) => Promise<{ readonly token: Token; readonly user: User } | null>;
+  readonly touchToken: (tokenId: string, at: number) => Promise<void>;
+};
+
+export type LeaderStore = {
+  /** Takes or keeps the lead. Null = another process leads. The epoch rises with every new leader. */
+  readonly lead: (owner: string, at: number) => Promise<number | null>;
+  /** The database answers (a read). */
+  readonly ping: () => Promise<void>;
+  readonly databaseId: () => Promise<string>;
+};
+
+export type Store = {
+  readonly tasks: TaskStore;
+  readonly users: UserStore;
+  readonly leader: LeaderStore;
+  readonly close: () => Promise<void>;
+};
+
+// ---------------------------------------------------------------- storage
+
+/** Thrown by storage: the mount answered with an error or not in time. Never "absent". */
+export type StorageTrouble = { readonly name: "StorageTrouble"; readonly kind: "hang" | "error"; readonly message: string };
+
+export type PreparedAttempt = {
+  readonly userId: string;
+  readonly submissionId: string;
+  readonly specText: string;
+  readonly argv: readonly string[];
+  /** Environment of the driver, without secrets. */
+  readonly env: { readonly [key: string]: string };
+  readonly profileText: string;
+  /** The content of control/attempt.json. */
+  readonly attemptJson: object;
+};
+
+export type LogRange = { readonly bytes: Uint8Array; readonly start: number; readonly end: number; readonly size: number };
+
+/** Job directories on shared storage, addressed by user and submission id; every call has a deadline and throws StorageTrouble. */
+export type JobFiles = {
+  /** Makes the directories (0700) and files (0600) of an attempt; idempotent until the claim exists. */
+  readonly prepare: (attempt: PreparedAttempt) => Promise<void>;
+  readonly look: (userId: string, submissionId: string) => Promise<AttemptFiles>;
+  /** Takes the claim for the server, so that this attempt can never start; `lost` = the launcher has it. Idempotent. */
+  readonly revoke: (
+    userId: string,
+    submissionId: string,
+    why: NonNullable<Claim["why"]>,
+    nonce: string,
+  ) => Promise<{ readonly kind: "won" | "lost"; readonly claim: Claim }>;
+  readonly stop: (userId: string, submissionId: string, why: StopWhy) => Promise<void>;
+  /** Bytes [start, end) of logs/driver.log, at most 1 MiB; a missing file is empty. */
+  readonly readLog: (userId: string, submissionId: string, offset: number, limit: number) => Promise<LogRange>;
+  /** The last `lines` lines, at most `maxBytes`. */
+  readonly tailLog: (userId: string, submissionId: string, lines: number, maxBytes: number) => Promise<LogRange>;
+  /** Complete lines of logs/metrics.jsonl from `offset`; `end` is the offset after the last complete line. */
+  readonly readMetrics: (userId: string, submissionId: string, offset: number) => Promise<LogRange>;
+  /** Writes and fsyncs a probe to the same storage; throws when it does not answer. */
+  readonly probe: () => Promise<void>;
+};
+
+export type PathCheck =
+  | { readonly kind: "ok" }
+  | { readonly kind: "missing" }
+  | { readonly kind: "outside"; readonly target: string }
+  | { readonly kind: "wrong_type"; readonly found: string }
+  /** The world could not be read in time: accepted with a warning. */
+  | { readonly kind: "unknown"; readonly error: string };
+
+/** What stands under /private/common, looked at when a task is submitted. Paths are canonical. */
+export type CommonFiles = {
+  readonly check: (path: string, expect: "file" | "directory") => Promise<PathCheck>;
+  /** The text of `verl/version/version` under a code tree; null = not there. */
+  readonly verlVersion: (codePath: string) => Promise<string | null>;
+  /** Whether hf repo `id` lies in the offline cache. */
+  readonly hasModel: (id: string) => Promise<boolean>;
+};
+
+// ---------------------------------------------------------------- ray
+
+export type RayJobRequest = {
+  readonly submissionId: string;
+  readonly entrypoint: string;
+  readonly envVars: { readonly [key: string]: string };
+  readonly metadata: { readonly [key: string]: string };
+  readonly resources: { readonly [key: string]: number };
+};
+
+/** `unknown`: the POST may or may not have arrived; only GET with the same id can tell. */
+export type SubmitOutcome = { readonly kind: "accepted" } | { readonly kind: "unknown"; readonly error: string };
+
+export type RayJobs = {
+  readonly submit: (request: RayJobRequest, signal: AbortSignal) => Promise<SubmitOutcome>;
+  readonly get: (submissionId: string, signal: AbortSignal) => Promise<RayJobView>;
+  /** Asks Ray to stop; its answer decides nothing. */
+  readonly stop: (submissionId: string, signal: AbortSignal) => Promise<void>;
+  /** Removes the record of an ended job, so that the head stays small. */
+  readonly remove: (submissionId: string, signal: AbortSignal) => Promise<void>;
+};
+
+export type RayCluster = {
+  readonly head: (signal: AbortSignal) => Promise<HeadView>;
+  /** Nodes that are ALIVE and offer `worker_node`; throws when the head does not answer. */
+  readonly nodes: (signal: AbortSignal) => Promise<readonly NodeView[]>;
+};

@@ -1,0 +1,39 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), one file at a time.
+ */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "unit",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts"],
+          exclude: ["test/real/**", "node_modules/**"],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "real",
+          include: ["test/real/**/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+    coverage: {
+      provider: "v8",
+      include: ["src/**/*.ts"],
+      exclude: ["src/**/*.test.ts"],
+      reporter: ["json"],
+      reportsDirectory: "coverage/vitest",
+    },
+  },
+});
