@@ -17,7 +17,6 @@ import type {
   TaskEvent,
   TaskState,
   Token,
-  TokenScope,
   User,
   UserState,
   Waiting,
