@@ -1,0 +1,292 @@
+/** The wire shapes of the API (snake_case, instants RFC 3339 UTC with milliseconds). `null`, never absent. */
+import { z } from "zod";
+
+const Instant = z.string().meta({ description: "RFC 3339 UTC with milliseconds", format: "date-time" });
+const Labels = z.record(z.string(), z.string());
+
+export const TaskStateWire = z.enum([
+  "QUEUED",
+  "PENDING_RESOURCES",
+  "SUBMITTING",
+  "SUBMITTED",
+  "RUNNING",
+  "SUCCEEDED",
+  "FAILED",
+  "CANCELED",
+]);
+export const AttemptStateWire = z.enum(["SUBMITTING", "SUBMITTED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "NEVER_STARTED", "LOST"]);
+export const WorkloadWire = z.enum(["ppo", "grpo", "sft"]);
+
+export const SpecWire = z
+  .object({
+    workload: WorkloadWire,
+    code_path: z.string(),
+    model_id: z.string(),
+    train_file: z.string(),
+    val_file: z.string().nullable(),
+    nnodes: z.int(),
+    n_gpus_per_node: z.int(),
+    total_epochs: z.int(),
+    total_training_steps: z.int().nullable(),
+    save_freq: z.int(),
+    test_freq: z.int(),
+    trainer_device: z.enum(["cuda", "cpu"]).nullable(),
+  })
+  .meta({ id: "TaskSpec" });
+
+export const WaitingWire = z
+  .object({ code: z.string(), text: z.string(), details: z.record(z.string(), z.unknown()), until: Instant.nullable() })
+  .meta({ id: "Waiting" });
+
+export const EstimateWire = z
+  .object({
+    start_at_low: Instant.nullable(),
+    start_at_high: Instant.nullable(),
+    end_at_low: Instant.nullable(),
+    end_at_high: Instant.nullable(),
+  })
+  .meta({ id: "Estimate" });
+
+export const ProgressWire = z
+  .object({
+    step: z.int(),
+    total_steps: z.int().nullable(),
+    metric: z.object({ key: z.string(), value: z.number() }).nullable(),
+    updated_at: Instant,
+  })
+  .meta({ id: "Progress" });
+
+export const FailureWire = z
+  .object({
+    label: z.string(),
+    blame: z.enum(["user", "config", "node", "infra", "unknown"]),
+    retryable: z.boolean(),
+    text: z.string(),
+    fix: z.string(),
+  })
+  .meta({ id: "Failure" });
+
+export const AttemptWire = z
+  .object({
+    attempt: z.int(),
+    submission_id: z.string(),
+    state: AttemptStateWire,
+    quarantined: z.boolean(),
+    stalled: z.boolean(),
+    node: z.string().nullable(),
+    ray_session: z.string().nullable(),
+    submitted_at: Instant.nullable(),
+    started_at: Instant.nullable(),
+    ended_at: Instant.nullable(),
+    exit_code: z.int().nullable(),
+    signal: z.string().nullable(),
+    failure: FailureWire.nullable(),
+    resumed_from: z.object({ submission_id: z.string(), step: z.int() }).nullable(),
+    job_dir: z.string().meta({ description: "Canonical path under /private/users" }),
+  })
+  .meta({ id: "Attempt" });
+export type AttemptWire = z.infer<typeof AttemptWire>;
+
+const taskFields = {
+  task_id: z.string(),
+  user_id: z.string(),
+  workload: WorkloadWire,
+  state: TaskStateWire,
+  name: z.string().nullable(),
+  profile: z.string(),
+  priority: z.int(),
+  labels: Labels,
+  held: z.boolean(),
+  created_at: Instant,
+  started_at: Instant.nullable(),
+  ended_at: Instant.nullable(),
+  next_run_at: Instant.nullable(),
+  deadline: Instant.nullable(),
+  max_runtime_s: z.number().nullable(),
+  cancel_requested: z.boolean(),
+  waiting: WaitingWire.nullable(),
+  estimate: EstimateWire.nullable(),
+  progress: ProgressWire.nullable(),
+  failure: FailureWire.nullable(),
+  attempt: AttemptWire.nullable(),
+  attempts: z.int(),
+};
+
+export const TaskSummaryWire = z.object(taskFields).meta({ id: "TaskSummary" });
+export type TaskSummaryWire = z.infer<typeof TaskSummaryWire>;
+export const TaskWire = z.object({ ...taskFields, spec: SpecWire }).meta({ id: "Task" });
+export type TaskWire = z.infer<typeof TaskWire>;
+
+export const WarningWire = z.object({ code: z.string(), field: z.string().nullable(), text: z.string() }).meta({ id: "Warning" });
+export const CreatedTaskWire = z
+  .object({ task_id: z.string(), state: TaskStateWire, warnings: z.array(WarningWire) })
+  .meta({ id: "CreatedTask" });
+export type CreatedTaskWire = z.infer<typeof CreatedTaskWire>;
+
+export const CancelWire = z
+  .object({ task_id: z.string(), state: TaskStateWire, cancel_requested: z.boolean() })
+  .meta({ id: "CanceledTask" });
+
+export const NeedsWire = z.object({ nodes: z.int(), gpus_per_node: z.int(), cpus_per_node: z.int() }).meta({ id: "Needs" });
+export const PlanWire = z
+  .object({
+    valid: z.literal(true),
+    argv: z.array(z.string()),
+    env: z.record(z.string(), z.string()),
+    profile: z.object({ name: z.string(), verl_version: z.string() }),
+    needs: NeedsWire,
+    fit: z.object({
+      verdict: z.enum(["now", "later", "impossible", "unknown"]),
+      per_node: z.array(
+        z.object({ node: z.string(), gpus_free: z.number(), cpus_free: z.number(), fits: z.boolean(), why: z.string().nullable() }),
+      ),
+    }),
+    position: z.int().meta({ description: "1 = next to start" }),
+    estimate: EstimateWire.nullable(),
+    warnings: z.array(WarningWire),
+  })
+  .meta({ id: "Plan" });
+export type PlanWire = z.infer<typeof PlanWire>;
+
+export const EventWire = z
+  .object({
+    seq: z.int(),
+    task_id: z.string(),
+    attempt: z.int().nullable(),
+    at: Instant,
+    actor: z.string(),
+    type: z.string(),
+    from: TaskStateWire.nullable(),
+    to: TaskStateWire.nullable(),
+    reason: z.object({ code: z.string(), text: z.string() }).nullable(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "Event" });
+
+export const LimitsWire = z
+  .object({
+    max_queued: z.int().min(0).nullable(),
+    max_running: z.int().min(0).nullable(),
+    max_gpus: z.int().min(0).nullable(),
+    submits_per_minute: z.int().min(0).nullable(),
+    max_priority: z.int().min(-100).max(100),
+  })
+  .meta({ id: "Limits" });
+
+export const UserWire = z
+  .object({
+    user_id: z.string(),
+    display_name: z.string().nullable(),
+    state: z.enum(["ACTIVE", "DISABLED"]),
+    limits: LimitsWire,
+    created_at: Instant,
+  })
+  .meta({ id: "User" });
+export type UserWire = z.infer<typeof UserWire>;
+
+export const TokenScopeWire = z.enum(["full", "read", "metrics"]);
+const tokenFields = {
+  token_id: z.string(),
+  user_id: z.string(),
+  name: z.string(),
+  scope: TokenScopeWire,
+  last4: z.string(),
+  created_at: Instant,
+  expires_at: Instant.nullable(),
+};
+export const TokenWire = z
+  .object({ ...tokenFields, revoked_at: Instant.nullable(), last_used_at: Instant.nullable() })
+  .meta({ id: "Token" });
+export type TokenWire = z.infer<typeof TokenWire>;
+export const NewTokenWire = z.object({ ...tokenFields, token: z.string().meta({ description: "Shown once" }) }).meta({ id: "NewToken" });
+export type NewTokenWire = z.infer<typeof NewTokenWire>;
+
+export const MeWire = z
+  .object({
+    role: z.enum(["admin", "user"]),
+    user_id: z.string().nullable(),
+    display_name: z.string().nullable(),
+    state: z.enum(["ACTIVE", "DISABLED"]).nullable(),
+    scope: TokenScopeWire.nullable(),
+    limits: LimitsWire.nullable(),
+    jobs_dir: z.string().nullable().meta({ description: "Canonical directory of this user's job output" }),
+    version: z.string(),
+  })
+  .meta({ id: "Me" });
+export type MeWire = z.infer<typeof MeWire>;
+
+export const QueueWire = z
+  .object({
+    running: z.array(TaskSummaryWire),
+    waiting: z.array(TaskSummaryWire.extend({ position: z.int() })),
+    hidden: z.int().meta({ description: "Tasks of other users in the queue, a count only" }),
+    notes: z.array(z.string()).meta({ description: "What holds the queue as a whole, in words" }),
+  })
+  .meta({ id: "Queue" });
+export type QueueWire = z.infer<typeof QueueWire>;
+
+export const NodesWire = z
+  .object({
+    head: z.object({
+      state: z.enum(["up", "down"]),
+      epoch: z.int().nullable(),
+      session: z.string().nullable(),
+      address: z.string().nullable(),
+      since: Instant.nullable(),
+      text: z.string().nullable(),
+    }),
+    nodes: z.array(
+      z.object({
+        node: z.string(),
+        state: z.string(),
+        why: z.object({ code: z.string(), text: z.string() }).nullable(),
+        gpus: z.object({ total: z.number(), free: z.number() }),
+        cpus: z.object({ total: z.number(), free: z.number() }),
+        tasks: z.array(z.string().nullable()).meta({ description: "Own task ids; null for a task of another user" }),
+        last_seen_at: Instant.nullable(),
+      }),
+    ),
+    next_cursor: z.string().nullable(),
+  })
+  .meta({ id: "Nodes" });
+export type NodesWire = z.infer<typeof NodesWire>;
+
+export const ReadyWire = z
+  .object({
+    status: z.enum(["ok", "degraded", "failing"]),
+    checks: z.record(z.string(), z.object({ status: z.enum(["ok", "degraded", "failing"]), ms: z.number() })),
+  })
+  .meta({ id: "Ready" });
+
+export const ProfileWire = z
+  .object({
+    name: z.string(),
+    workload: WorkloadWire,
+    verl: z.array(z.string()),
+    exclusive: z.boolean(),
+    description: z.string(),
+    builtin: z.boolean(),
+    text: z.string().meta({ description: "The profile as YAML" }),
+  })
+  .meta({ id: "Profile" });
+
+function listOf<Item extends z.ZodType>(noun: string, item: Item) {
+  return z.object({ [noun]: z.array(item), next_cursor: z.string().nullable() });
+}
+export const TaskListWire = z.object({ tasks: z.array(TaskSummaryWire), next_cursor: z.string().nullable() }).meta({ id: "TaskList" });
+export type TaskListWire = z.infer<typeof TaskListWire>;
+export const UserListWire = listOf("users", UserWire).meta({ id: "UserList" });
+export const TokenListWire = listOf("tokens", TokenWire).meta({ id: "TokenList" });
+export const EventListWire = listOf("events", EventWire).meta({ id: "EventList" });
+export const AttemptListWire = listOf("attempts", AttemptWire).meta({ id: "AttemptList" });
+export const ProfileListWire = listOf("profiles", ProfileWire).meta({ id: "ProfileList" });
+
+export const CurvesWire = z
+  .object({
+    attempts: z.array(
+      z.object({ attempt: z.int(), steps: z.array(z.int()), series: z.record(z.string(), z.array(z.number().nullable())) }),
+    ),
+    next_after_step: z.int().nullable(),
+  })
+  .meta({ id: "Curves" });
+export type CurvesWire = z.infer<typeof CurvesWire>;

@@ -1,0 +1,438 @@
+/**
+ * The one table of routes: the server registers it, the OpenAPI document is made from it, the client calls by its names.
+ * A new route is one entry here plus its function in http/; nothing else knows a path.
+ */
+import { z } from "zod";
+import type { ProblemCode } from "./problem.ts";
+import * as r from "./resources.ts";
+
+/** open: nobody is asked; any: any valid token (also scope metrics); user: a user's or the admin's; admin: the admin only. */
+export type Access = "open" | "any" | "user" | "admin";
+
+export type Route = {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** OpenAPI form; `{task_id}:verb` is a custom method of the resource. */
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  readonly query: z.ZodObject;
+  readonly body: { readonly kind: "json"; readonly schema: z.ZodType } | { readonly kind: "yaml" } | null;
+  readonly status: 200 | 201 | 204;
+  readonly answer: { readonly kind: "json"; readonly schema: z.ZodType } | { readonly kind: "text" | "sse-or-text" | "none" };
+  /** Beyond what every route may answer (bad_parameter, 401, 403, 404, 429, 5xx). */
+  readonly errors: readonly ProblemCode[];
+};
+
+const json = (schema: z.ZodType) => ({ kind: "json", schema }) as const;
+const none = z.strictObject({});
+const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "Rows a page" });
+const cursor = z.string().max(512).optional().meta({ description: "next_cursor of the page before" });
+const label = z
+  .union([z.string(), z.array(z.string())])
+  .optional()
+  .meta({ description: "k=v, repeatable" });
+const userParameter = z.string().optional().meta({ description: "Admin only: on behalf of, or only of, this user" });
+
+/** Seconds, at most a year. */
+const seconds = z.coerce.number().positive().max(31_536_000);
+
+const Submission = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .max(128)
+    .regex(/^[\x20-\x7e]+$/)
+    .optional(),
+  profile: z.string().max(128).optional(),
+  priority: z.coerce.number().int().min(-100).max(100).optional().meta({ description: "Bigger = sooner; default 0" }),
+  label,
+  deadline: z.iso.datetime({ offset: true }).optional(),
+  max_runtime_s: seconds.optional(),
+  user: userParameter,
+});
+export type Submission = z.infer<typeof Submission>;
+
+const CreateUser = z.strictObject({ user_id: z.string().max(128), display_name: z.string().min(1).max(128).nullable().optional() });
+const CreateToken = z.strictObject({
+  name: z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[\x20-\x7e]+$/),
+  scope: r.TokenScopeWire.optional(),
+  expires_at: z.iso.datetime({ offset: true }).nullable().optional(),
+});
+const Prioritize = z.strictObject({ priority: z.int().min(-100).max(100) });
+
+const page = { limit, cursor };
+
+export const ROUTES = {
+  createUser: {
+    method: "POST",
+    path: "/api/v2/users",
+    access: "admin",
+    summary: "Create a user",
+    query: none,
+    body: json(CreateUser),
+    status: 201,
+    answer: json(r.UserWire),
+    errors: ["user_exists"],
+  },
+  listUsers: {
+    method: "GET",
+    path: "/api/v2/users",
+    access: "admin",
+    summary: "List users",
+    query: z.strictObject(page),
+    body: null,
+    status: 200,
+    answer: json(r.UserListWire),
+    errors: ["bad_cursor"],
+  },
+  disableUser: {
+    method: "POST",
+    path: "/api/v2/users/{user_id}:disable",
+    access: "admin",
+    summary: "Disable a user: queued tasks are held, running ones finish",
+    query: z.strictObject({ cancel_tasks: z.enum(["true", "false"]).optional() }),
+    body: null,
+    status: 200,
+    answer: json(r.UserWire),
+    errors: [],
+  },
+  enableUser: {
+    method: "POST",
+    path: "/api/v2/users/{user_id}:enable",
+    access: "admin",
+    summary: "Enable a user again",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.UserWire),
+    errors: [],
+  },
+  setLimits: {
+    method: "PUT",
+    path: "/api/v2/users/{user_id}/limits",
+    access: "admin",
+    summary: "Set a user's limits",
+    query: none,
+    body: json(r.LimitsWire.partial().strict()),
+    status: 200,
+    answer: json(r.UserWire),
+    errors: [],
+  },
+  createToken: {
+    method: "POST",
+    path: "/api/v2/users/{user_id}/tokens",
+    access: "admin",
+    summary: "Issue a token, shown once",
+    query: none,
+    body: json(CreateToken),
+    status: 201,
+    answer: json(r.NewTokenWire),
+    errors: ["wrong_state"],
+  },
+  listTokens: {
+    method: "GET",
+    path: "/api/v2/users/{user_id}/tokens",
+    access: "admin",
+    summary: "List a user's tokens",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TokenListWire),
+    errors: [],
+  },
+  revokeToken: {
+    method: "DELETE",
+    path: "/api/v2/users/{user_id}/tokens/{token_id}",
+    access: "admin",
+    summary: "Revoke a token",
+    query: none,
+    body: null,
+    status: 204,
+    answer: { kind: "none" },
+    errors: [],
+  },
+  me: {
+    method: "GET",
+    path: "/api/v2/me",
+    access: "any",
+    summary: "Who am I, where my files are, my limits",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.MeWire),
+    errors: [],
+  },
+  createTask: {
+    method: "POST",
+    path: "/api/v2/tasks",
+    access: "user",
+    summary: "Submit a TaskSpec",
+    query: Submission,
+    body: { kind: "yaml" },
+    status: 201,
+    answer: json(r.CreatedTaskWire),
+    errors: [
+      "invalid_spec",
+      "too_large",
+      "unsupported_media_type",
+      "preflight_failed",
+      "unsupported_verl",
+      "unknown_profile",
+      "pool_too_small",
+      "idempotency_key_reused",
+      "user_limit",
+      "wrong_state",
+    ],
+  },
+  planTask: {
+    method: "POST",
+    path: "/api/v2/tasks:plan",
+    access: "user",
+    summary: "All checks of a submission, without submitting",
+    query: Submission,
+    body: { kind: "yaml" },
+    status: 200,
+    answer: json(r.PlanWire),
+    errors: [
+      "invalid_spec",
+      "too_large",
+      "unsupported_media_type",
+      "preflight_failed",
+      "unsupported_verl",
+      "unknown_profile",
+      "pool_too_small",
+      "wrong_state",
+    ],
+  },
+  listTasks: {
+    method: "GET",
+    path: "/api/v2/tasks",
+    access: "user",
+    summary: "List tasks, newest first",
+    query: z.strictObject({
+      ...page,
+      state: z.string().max(128).optional().meta({ description: "One state, or several with commas" }),
+      workload: r.WorkloadWire.optional(),
+      label,
+      user: userParameter,
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.TaskListWire),
+    errors: ["bad_cursor"],
+  },
+  getTask: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}",
+    access: "user",
+    summary: "One task",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: [],
+  },
+  getSpec: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/spec",
+    access: "user",
+    summary: "The TaskSpec as it was sent, byte for byte",
+    query: none,
+    body: null,
+    status: 200,
+    answer: { kind: "text" },
+    errors: [],
+  },
+  listEvents: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/events",
+    access: "user",
+    summary: "Events of a task in order",
+    query: z.strictObject({
+      limit,
+      after: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a greater seq" }),
+      cursor,
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.EventListWire),
+    errors: ["bad_cursor"],
+  },
+  listAttempts: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/attempts",
+    access: "user",
+    summary: "Attempts of a task in order",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.AttemptListWire),
+    errors: [],
+  },
+  cancelTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:cancel",
+    access: "user",
+    summary: "Cancel; idempotent",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.CancelWire),
+    errors: [],
+  },
+  holdTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:hold",
+    access: "user",
+    summary: "Keep a waiting task from starting",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: ["wrong_state"],
+  },
+  releaseTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:release",
+    access: "user",
+    summary: "Let a held task start again",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: ["wrong_state"],
+  },
+  prioritizeTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:prioritize",
+    access: "user",
+    summary: "Set the priority, up to the user's limit",
+    query: none,
+    body: json(Prioritize),
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: ["wrong_state"],
+  },
+  readLogs: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/logs",
+    access: "user",
+    summary: "The driver's log: raw bytes, or SSE with follow=true",
+    query: z.strictObject({
+      attempt: z
+        .string()
+        .regex(/^(latest|all|[1-9]\d{0,5})$/)
+        .default("latest"),
+      tail: z.coerce.number().int().min(0).max(10_000).optional(),
+      offset: z.coerce.number().int().min(0).optional(),
+      limit: z.coerce.number().int().min(1).max(1_048_576).optional(),
+      follow: z.enum(["true", "false"]).default("false"),
+    }),
+    body: null,
+    status: 200,
+    answer: { kind: "sse-or-text" },
+    errors: ["storage_unavailable"],
+  },
+  readCurves: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/curves",
+    access: "user",
+    summary: "Training metrics a step, from verl's own file logger",
+    query: z.strictObject({
+      key: z.union([z.string(), z.array(z.string())]).optional(),
+      after_step: z.coerce.number().int().min(0).optional(),
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.CurvesWire),
+    errors: ["storage_unavailable"],
+  },
+  readQueue: {
+    method: "GET",
+    path: "/api/v2/queue",
+    access: "user",
+    summary: "What runs and what waits, in order",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.QueueWire),
+    errors: [],
+  },
+  listNodes: {
+    method: "GET",
+    path: "/api/v2/nodes",
+    access: "user",
+    summary: "The pool: nodes, GPUs, head",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.NodesWire),
+    errors: [],
+  },
+  listProfiles: {
+    method: "GET",
+    path: "/api/v2/profiles",
+    access: "user",
+    summary: "The operator's profiles and the built-in ones",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.ProfileListWire),
+    errors: ["storage_unavailable"],
+  },
+  healthz: {
+    method: "GET",
+    path: "/healthz",
+    access: "open",
+    summary: "The process answers",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(z.object({ status: z.literal("ok") })),
+    errors: [],
+  },
+  readyz: {
+    method: "GET",
+    path: "/readyz",
+    access: "open",
+    summary: "What works; 503 when the database does not",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.ReadyWire),
+    errors: [],
+  },
+  metrics: {
+    method: "GET",
+    path: "/metrics",
+    access: "any",
+    summary: "Prometheus metrics",
+    query: none,
+    body: null,
+    status: 200,
+    answer: { kind: "text" },
+    errors: [],
+  },
+  openapi: {
+    method: "GET",
+    path: "/openapi.json",
+    access: "open",
+    summary: "This document",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(z.record(z.string(), z.unknown())),
+    errors: [],
+  },
+} as const satisfies { readonly [id: string]: Route };
+
+export type RouteId = keyof typeof ROUTES;
+
+export const TASKSPEC_CONTENT_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"] as const;
+
+/** Bytes: a larger TaskSpec is refused before it is parsed (a 477 KiB flat map costs the YAML parser 12 s). */
+export const MAX_SPEC_BYTES = 16_384;
