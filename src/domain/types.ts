@@ -212,6 +212,8 @@ export type Principal =
 /** One worker node as the scheduler sees it: totals from Ray, free = what neither Ray nor our own ledger counts as held. */
 export type NodeView = {
   readonly node: string;
+  /** Ray's own id of this incarnation of the node: what `driver_node_id` of a job names. */
+  readonly rayNodeId: string;
   readonly address: string | null;
   readonly gpusTotal: number;
   readonly cpusTotal: number;
