@@ -1,0 +1,71 @@
+/** What every part of the scheduler is given, and how one change is written. */
+import type { RetryPolicy } from "../../domain/after-attempt.ts";
+import type { Timing } from "../../domain/reconciliation.ts";
+import type { SchedulerSettings } from "../../domain/scheduling.ts";
+import type { Task } from "../../domain/types.ts";
+import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, Store, TaskChange } from "../ports.ts";
+import type { CommandSource } from "../command-source.ts";
+import type { HandOver, HealthyTime, Stillness } from "./memory.ts";
+
+/** Named points at which a test ends the process or throws (docs/testing.md); does nothing in production. */
+export type FailpointName =
+  | "before_claim_commit"
+  | "after_claim_commit"
+  | "during_post"
+  | "after_post_before_record"
+  | "after_status_before_commit";
+export type Failpoint = (name: FailpointName) => void;
+
+export type SchedulerDeps = {
+  readonly store: Store;
+  readonly files: JobFiles;
+  readonly ray: RayJobs;
+  readonly cluster: RayCluster;
+  readonly commands: CommandSource;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly failpoint: Failpoint;
+  readonly settings: SchedulerSettings & Timing & RetryPolicy & { readonly tickMs: number; readonly handOverMs: number };
+};
+
+export type SchedulerMemory = {
+  readonly healthy: HealthyTime;
+  readonly still: Stillness;
+  readonly handOver: HandOver;
+  /** Submission ids of ended attempts whose record Ray may forget, with the monotonic time from which to ask. */
+  readonly toRemove: Map<string, number>;
+  /** Submission ids whose disagreement with Ray has been written to the events already. */
+  readonly disagreed: Set<string>;
+  /** Where the next look into metrics.jsonl starts. */
+  readonly metricOffsets: Map<string, number>;
+};
+
+/** Applies one scheduler write under the leader's epoch; a stale one is dropped: the next pass looks again. */
+export async function write(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  change: Omit<TaskChange, "taskId" | "version" | "epoch" | "at">,
+): Promise<ChangeOutcome> {
+  const outcome = await deps.store.tasks.change({ ...change, taskId: task.taskId, version: task.version, epoch, at: deps.clock.now() });
+  if (outcome.kind === "stale")
+    deps.log.debug({ task_id: task.taskId, version: task.version }, "somebody was first; the decision is dropped");
+  else if (change.to !== undefined)
+    deps.log.info(
+      { task_id: task.taskId, from: task.state, to: change.to, reason: change.events?.[0]?.reason?.code },
+      "task changed state",
+    );
+  return outcome;
+}
+
+/** Runs `work` over `items`, at most `width` at once. The first failure is thrown after all have settled. */
+export async function eachBounded<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const worker = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  const results = await Promise.allSettled(Array.from({ length: Math.min(width, items.length) }, worker));
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}

@@ -1,0 +1,131 @@
+/** Starts one attempt: intent committed first, then one POST with our own id, then what Ray said of it (docs/protocol.md rule 1). */
+import { AppError } from "../../domain/app-error.ts";
+import { formatSubmissionId } from "../../domain/ids.ts";
+import type { Attempt, Failure, NewTaskEvent, Placement, Task } from "../../domain/types.ts";
+import type { SubmitOutcome } from "../ports.ts";
+import { type SchedulerDeps, write } from "./context.ts";
+
+/** `null` when the decision was stale or the task could not be built (it is FAILED then, with the reason). */
+export async function launch(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  previous: Attempt | null,
+  placement: Placement,
+  session: string,
+  signal: AbortSignal,
+): Promise<SubmitOutcome | null> {
+  const attempt = task.attempts + 1;
+  const submissionId = formatSubmissionId(task.taskId, attempt);
+  if (previous?.state === "LOST") await deps.files.stop(task.userId, previous.submissionId, "superseded");
+  const command = await buildOrFail(deps, epoch, task, submissionId, attempt, session);
+  if (command === null) return null;
+  await deps.files.prepare({
+    userId: task.userId,
+    submissionId,
+    specText: task.specText,
+    argv: command.argv,
+    env: command.env,
+    profileText: command.profileText,
+    attemptJson: command.attemptJson,
+  });
+  deps.failpoint("before_claim_commit");
+  const nodes = placement.map((part) => part.node).join(", ");
+  const event: NewTaskEvent = {
+    actor: "system",
+    attempt,
+    type: "state_changed",
+    reason: { code: "launch", text: `attempt ${attempt} fits on ${nodes}` },
+    data: {},
+  };
+  const outcome = await write(deps, epoch, task, {
+    to: "SUBMITTING",
+    patch: { attempts: attempt, waiting: null, nextRunAt: null },
+    events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }],
+    newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: null },
+  });
+  if (outcome.kind === "stale") return null;
+  deps.failpoint("after_claim_commit");
+  return postAttempt(deps, epoch, outcome.task, submissionId, attempt, session, signal);
+}
+
+async function buildOrFail(deps: SchedulerDeps, epoch: number, task: Task, submissionId: string, attempt: number, session: string) {
+  try {
+    return await deps.commands.build(task, submissionId, attempt, session);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    const failure: Failure = {
+      label: "config_invalid_value",
+      blame: "config",
+      retryable: false,
+      text: error.message,
+      fix: "Submit it again with a profile that exists (verlpool profiles).",
+    };
+    const event: NewTaskEvent = {
+      actor: "system",
+      attempt: null,
+      type: "state_changed",
+      reason: { code: error.code, text: error.message },
+      data: {},
+    };
+    await write(deps, epoch, task, {
+      to: "FAILED",
+      patch: { failure, waiting: null, nextRunAt: null, endedAt: deps.clock.now() },
+      events: [event],
+    });
+    return null;
+  }
+}
+
+/**
+ * POSTs an attempt whose row is committed, and records SUBMITTED when Ray says 200. Any other answer leaves SUBMITTING: the next pass asks
+ * Ray for the id and, if it is absent there, comes back here with the same id. A second start is harmless: the launcher's claim is single-use.
+ */
+export async function postAttempt(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  submissionId: string,
+  attempt: number,
+  session: string | null,
+  signal: AbortSignal,
+): Promise<SubmitOutcome | null> {
+  const command = await deps.commands.build(task, submissionId, attempt, session);
+  deps.failpoint("during_post");
+  const outcome = await deps.ray.submit(
+    {
+      submissionId,
+      entrypoint: command.entrypoint,
+      envVars: command.env,
+      metadata: {
+        task_id: task.taskId,
+        user_id: task.userId,
+        attempt: String(attempt),
+        nnodes: String(task.spec.nnodes),
+        n_gpus_per_node: String(task.spec.nGpusPerNode),
+      },
+      resources: { worker_node: 1 },
+    },
+    signal,
+  );
+  deps.failpoint("after_post_before_record");
+  if (outcome.kind === "unknown") {
+    deps.log.warn({ submission_id: submissionId, error: outcome.error }, "Ray did not confirm the job; it will be asked for the id");
+    return outcome;
+  }
+  if (task.state !== "SUBMITTING") return outcome;
+  const event: NewTaskEvent = {
+    actor: "system",
+    attempt,
+    type: "state_changed",
+    reason: { code: "submitted", text: "Ray accepted the job" },
+    data: {},
+  };
+  await write(deps, epoch, task, {
+    to: "SUBMITTED",
+    patch: { waiting: null },
+    events: [event],
+    attempt: { attempt, patch: { state: "SUBMITTED", submittedAt: deps.clock.now() } },
+  });
+  return outcome;
+}

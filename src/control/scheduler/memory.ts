@@ -1,0 +1,87 @@
+/**
+ * What the scheduler remembers between passes, in this process only: a restart starts every interval anew, which can only lengthen a wait.
+ * Waits for a silent launcher count healthy time: time in which our own write to the same storage succeeded at least every 10 s.
+ */
+import type { Hold } from "../../domain/scheduling.ts";
+import type { AttemptFiles, NodeView } from "../../domain/types.ts";
+
+const MAX_PROBE_GAP_MS = 10_000;
+
+export type HealthyTime = { readonly probeOk: (monotonicMs: number) => void; readonly probeFailed: () => void; readonly ms: () => number };
+
+/** A clock that runs only while probes succeed. */
+export function healthyTime(): HealthyTime {
+  let total = 0;
+  let last: number | null = null;
+  return {
+    probeOk: (now) => {
+      if (last !== null && now - last <= MAX_PROBE_GAP_MS) total += now - last;
+      last = now;
+    },
+    probeFailed: () => {
+      last = null;
+    },
+    ms: () => total,
+  };
+}
+
+type Watched = { readonly value: string; since: number };
+
+/** For how long something has shown the same value, by the clock of whoever asks. */
+export type Stillness = {
+  readonly observe: (key: string, value: string, now: number) => number;
+  readonly forget: (keep: ReadonlySet<string>) => void;
+};
+
+export function stillness(): Stillness {
+  const seen = new Map<string, Watched>();
+  return {
+    observe: (key, value, now) => {
+      const before = seen.get(key);
+      if (before?.value === value) return now - before.since;
+      seen.set(key, { value, since: now });
+      return 0;
+    },
+    forget: (keep) => {
+      for (const key of seen.keys()) if (!keep.has(key)) seen.delete(key);
+    },
+  };
+}
+
+/** What must stand still for a launcher to count as silent: the claim with its lease; a missing lease after the claim stands still too. */
+export function signOfLife(files: AttemptFiles): string {
+  return files.claim === null ? "unclaimed" : `claimed ${files.claim.nonce} ${files.lease ?? "no lease"}`;
+}
+
+/** Capacity of ended attempts, kept until Ray shows it free twice, `cooldownMs` apart: Ray's own view is stale by up to 5 s. */
+export type HandOver = {
+  readonly add: (submissionId: string, hold: Hold) => void;
+  /** Updates from fresh nodes; `live` is what running attempts hold. */
+  readonly observe: (nodes: readonly NodeView[], live: readonly Hold[], monotonicMs: number) => void;
+  readonly holds: () => readonly Hold[];
+};
+
+export function handOver(cooldownMs: number): HandOver {
+  const ended = new Map<string, { readonly hold: Hold; cleanSince: number | null }>();
+  return {
+    add: (submissionId, hold) => {
+      ended.set(submissionId, { hold, cleanSince: null });
+    },
+    observe: (nodes, live, now) => {
+      for (const [submissionId, entry] of ended) {
+        const clean = entry.hold.placement.every(({ node }) => isClean(node, nodes, live));
+        if (!clean) entry.cleanSince = null;
+        else if (entry.cleanSince === null) entry.cleanSince = now;
+        if (entry.cleanSince !== null && now - entry.cleanSince >= cooldownMs) ended.delete(submissionId);
+      }
+    },
+    holds: () => [...ended.values()].map((entry) => entry.hold),
+  };
+}
+
+function isClean(node: string, nodes: readonly NodeView[], live: readonly Hold[]): boolean {
+  const view = nodes.find((candidate) => candidate.node === node);
+  if (view === undefined) return true;
+  const held = live.flatMap((hold) => hold.placement).filter((part) => part.node === node);
+  return view.gpusUsed <= held.reduce((sum, part) => sum + part.gpus, 0);
+}

@@ -1,0 +1,226 @@
+/** One pass of the scheduler: observe → settle → decide → launch. Everything it needs to know is read anew; a crash at any line is repaired by the next. */
+import { afterAttempt } from "../../domain/after-attempt.ts";
+import { timeLimit } from "../../domain/failure.ts";
+import { type Decision, decide, type Hold, type UserAllowance } from "../../domain/scheduling.ts";
+import { isLive } from "../../domain/task-state.ts";
+import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../domain/types.ts";
+import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { launch } from "./launch.ts";
+import { holdOf, lateResult, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
+
+const LAUNCHES_AT_ONCE = 4;
+
+export type PassResult = { readonly moved: boolean; readonly world: World };
+
+export async function pass(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, signal: AbortSignal): Promise<PassResult> {
+  const storageOk = await probeStorage(deps, memory);
+  const world = await observeWorld(deps, signal);
+  const before = await liveAttempts(deps);
+  const settled = await settleAttempts(deps, memory, epoch, before.live, world, signal);
+  const after = settled ? await liveAttempts(deps) : before;
+  const holds = after.live.map(([task, attempt]) => holdOf(task, attempt));
+  if (world.nodes !== null) memory.handOver.observe(world.nodes, holds, deps.clock.monotonicMs());
+  const decided = await decideAll(deps, memory, epoch, after.open, holds, world, storageOk, signal);
+  await removeEnded(deps, memory, signal);
+  return { moved: settled || decided, world };
+}
+
+async function probeStorage(deps: SchedulerDeps, memory: SchedulerMemory): Promise<boolean> {
+  try {
+    await deps.files.probe();
+    memory.healthy.probeOk(deps.clock.monotonicMs());
+    return true;
+  } catch (error) {
+    memory.healthy.probeFailed();
+    deps.log.warn({ error: messageOf(error) }, "the shared storage does not answer");
+    return false;
+  }
+}
+
+async function observeWorld(deps: SchedulerDeps, signal: AbortSignal): Promise<World> {
+  const head: HeadView = await deps.cluster.head(signal);
+  if (head.kind === "down") return { head, nodes: null };
+  try {
+    const nodes: readonly NodeView[] = await deps.cluster.nodes(signal);
+    return { head, nodes };
+  } catch (error) {
+    return { head: { kind: "down", error: messageOf(error) }, nodes: null };
+  }
+}
+
+type Open = { readonly open: readonly Task[]; readonly live: readonly (readonly [Task, Attempt])[] };
+
+async function liveAttempts(deps: SchedulerDeps): Promise<Open> {
+  const open = await deps.store.tasks.listOpen();
+  const running = open.filter((task) => isLive(task.state));
+  const attempts = await deps.store.tasks.latestAttempts(running.map((task) => task.taskId));
+  const live = running.flatMap((task): (readonly [Task, Attempt])[] => {
+    const attempt = attempts.get(task.taskId);
+    return attempt === undefined ? [] : [[task, attempt]];
+  });
+  return { open, live };
+}
+
+async function decideAll(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  open: readonly Task[],
+  live: readonly Hold[],
+  world: World,
+  storageOk: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (open.length === 0) return false;
+  const decisions = decide({
+    now: deps.clock.now(),
+    open,
+    nodes: world.nodes,
+    holds: [...live, ...memory.handOver.holds()],
+    users: await allowances(deps, open),
+    exclusiveProfiles: await deps.commands.exclusiveProfiles(),
+    settings: deps.settings,
+  });
+  let moved = false;
+  await eachBounded(decisions, LAUNCHES_AT_ONCE, async (decision) => {
+    try {
+      moved = (await carryOut(deps, epoch, decision, world, storageOk, signal)) || moved;
+    } catch (error) {
+      // One bad task must never keep the others from starting.
+      signal.throwIfAborted();
+      deps.log.error(
+        { task_id: decision.task.taskId, error: messageOf(error) },
+        "a decision could not be carried out; the next pass tries again",
+      );
+    }
+  });
+  return moved;
+}
+
+async function allowances(deps: SchedulerDeps, open: readonly Task[]): Promise<ReadonlyMap<string, UserAllowance>> {
+  const out = new Map<string, UserAllowance>();
+  for (const userId of new Set(open.map((task) => task.userId))) {
+    const user = await deps.store.users.getUser(userId);
+    if (user !== null)
+      out.set(userId, { disabled: user.state === "DISABLED", maxRunning: user.limits.maxRunning, maxGpus: user.limits.maxGpus });
+  }
+  return out;
+}
+
+async function carryOut(
+  deps: SchedulerDeps,
+  epoch: number,
+  decision: Decision,
+  world: World,
+  storageOk: boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { task } = decision;
+  if (decision.kind === "hold") {
+    await holdBack(deps, epoch, decision);
+    return false;
+  }
+  if (decision.kind === "expire") {
+    const failure = timeLimit("its deadline passed before it started");
+    const event: NewTaskEvent = {
+      actor: "system",
+      attempt: null,
+      type: "state_changed",
+      reason: { code: failure.label, text: failure.text },
+      data: {},
+    };
+    await write(deps, epoch, task, {
+      to: "FAILED",
+      patch: { failure, waiting: null, nextRunAt: null, endedAt: deps.clock.now() },
+      events: [event],
+    });
+    return true;
+  }
+  if (!storageOk || world.head.kind === "down") {
+    const text = "the shared storage does not answer; the task starts when it does";
+    await holdBack(deps, epoch, {
+      kind: "hold",
+      task,
+      to: "QUEUED",
+      waiting: { code: "storage_lost", text, details: {}, until: null },
+      nextRunAt: null,
+    });
+    return false;
+  }
+  const late = await lateResult(deps, task);
+  if (late !== null && (await closeByLateResult(deps, epoch, task, late.attempt, late.files))) return true;
+  return (await launch(deps, epoch, task, late?.attempt ?? null, decision.placement, world.head.session, signal)) !== null;
+}
+
+/** Writes only what changed for people: a pass over a quiet queue writes nothing. */
+async function holdBack(deps: SchedulerDeps, epoch: number, decision: Extract<Decision, { kind: "hold" }>): Promise<void> {
+  const { task, waiting, nextRunAt, to } = decision;
+  const moves = task.state !== to;
+  const same = task.waiting?.code === waiting.code && task.waiting.text === waiting.text && task.nextRunAt === nextRunAt;
+  if (!moves && same) return;
+  const event: NewTaskEvent = {
+    actor: "system",
+    attempt: null,
+    type: "state_changed",
+    reason: { code: waiting.code, text: waiting.text },
+    data: {},
+  };
+  await write(deps, epoch, task, { ...(moves ? { to, events: [event] } : {}), patch: { waiting, nextRunAt } });
+}
+
+/** Rule 7: a result that appeared after the attempt was given up, but before a new one exists, closes the task. */
+async function closeByLateResult(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  files: Awaited<ReturnType<SchedulerDeps["files"]["look"]>>,
+): Promise<boolean> {
+  const { result, claim } = files;
+  if (result === null || claim === null || result.nonce !== claim.nonce || result.exitCode !== 0 || result.outcome !== "exited")
+    return false;
+  const now = deps.clock.now();
+  const outcome = afterAttempt(
+    task,
+    { kind: "result", result },
+    {
+      now,
+      attempt: attempt.attempt,
+      losses: 0,
+      logTail: "",
+      ray: { kind: "absent" },
+      jitter: 0,
+      timeIsUp: false,
+      policy: deps.settings,
+    },
+  );
+  const event: NewTaskEvent = {
+    actor: "system",
+    attempt: attempt.attempt,
+    type: "state_changed",
+    reason: { code: "late_result", text: "the attempt counted as lost, but its result arrived before a new one was made" },
+    data: {},
+  };
+  const done = await write(deps, epoch, task, {
+    to: outcome.task.to,
+    patch: { waiting: null, nextRunAt: null, failure: outcome.task.failure, endedAt: now },
+    events: [event, { ...event, type: "late_result" }],
+    attempt: { attempt: attempt.attempt, patch: outcome.attempt },
+  });
+  return done.kind === "applied";
+}
+
+/** Ray keeps the records of ended jobs for ever; an ended attempt's record is asked away until Ray has none. */
+async function removeEnded(deps: SchedulerDeps, memory: SchedulerMemory, signal: AbortSignal): Promise<void> {
+  const now = deps.clock.monotonicMs();
+  for (const [submissionId, from] of memory.toRemove) {
+    if (now < from) continue;
+    const view = await deps.ray.get(submissionId, signal);
+    if (view.kind === "unknown") return;
+    if (view.kind === "absent") memory.toRemove.delete(submissionId);
+    else if (view.status !== "PENDING" && view.status !== "RUNNING") {
+      await deps.ray.remove(submissionId, signal);
+      memory.toRemove.delete(submissionId);
+    } else memory.toRemove.set(submissionId, now + 10_000);
+  }
+}

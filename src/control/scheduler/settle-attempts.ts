@@ -1,0 +1,332 @@
+/** Looks at every open attempt and does what `domain/reconciliation` says of it. */
+import { afterAttempt, isLoss } from "../../domain/after-attempt.ts";
+import { formatSubmissionId } from "../../domain/ids.ts";
+import { type Ending, type Observation, settle } from "../../domain/reconciliation.ts";
+import type { Hold } from "../../domain/scheduling.ts";
+import type { Attempt, AttemptFiles, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
+import type { NewTaskEvent } from "../../domain/types.ts";
+import type { SubmitOutcome } from "../ports.ts";
+import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { postAttempt } from "./launch.ts";
+import { signOfLife } from "./memory.ts";
+import { readProgress } from "./progress.ts";
+import { isTimeUp } from "./time-limits.ts";
+
+export type World = { readonly head: HeadView; readonly nodes: readonly NodeView[] | null };
+
+const AT_ONCE = 8;
+const LOG_TAIL_LINES = 400;
+const LOG_TAIL_BYTES = 256 * 1024;
+/** Ray shows a ghost record when a job is deleted within about 1 s of its end. */
+const REMOVE_AFTER_MS = 5_000;
+
+const SYSTEM = { actor: "system", attempt: null, data: {} } as const;
+
+/** True when some task moved, so that another pass is worth making at once. */
+export async function settleAttempts(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  live: readonly (readonly [Task, Attempt])[],
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let moved = false;
+  await eachBounded(live, AT_ONCE, async ([task, attempt]) => {
+    try {
+      moved = (await settleOne(deps, memory, epoch, task, attempt, world, signal)) || moved;
+    } catch (error) {
+      // One bad task must never keep the others from being looked at.
+      signal.throwIfAborted();
+      deps.log.error(
+        { task_id: task.taskId, submission_id: attempt.submissionId, error: messageOf(error) },
+        "an attempt could not be settled; the next pass tries again",
+      );
+    }
+  });
+  const open = new Set(live.map(([, attempt]) => attempt.submissionId));
+  memory.still.forget(open);
+  for (const key of memory.metricOffsets.keys()) if (!open.has(key)) memory.metricOffsets.delete(key);
+  return moved;
+}
+
+async function settleOne(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  let files: AttemptFiles;
+  try {
+    files = await deps.files.look(task.userId, attempt.submissionId);
+  } catch (error) {
+    const text = `the shared storage does not answer (${messageOf(error)}); nothing is decided until it does`;
+    await showWaiting(deps, epoch, task, { code: "storage_lost", text, details: {}, until: null });
+    return false;
+  }
+  const ray = await askRay(deps, files, attempt, world, signal);
+  const stillMs = memory.still.observe(attempt.submissionId, signOfLife(files), memory.healthy.ms());
+  const seen: Observation = {
+    files,
+    ray,
+    session: world.head.kind === "up" ? world.head.session : null,
+    unclaimedMs: files.claim === null ? stillMs : 0,
+    leaseStillMs: files.claim === null ? 0 : stillMs,
+    timeIsUp: await isTimeUp(deps, task),
+  };
+  return act(deps, memory, epoch, task, attempt, seen, world, signal);
+}
+
+/** A result says all; a head that is down is not asked once for each attempt. */
+async function askRay(deps: SchedulerDeps, files: AttemptFiles, attempt: Attempt, world: World, signal: AbortSignal): Promise<RayJobView> {
+  if (files.result !== null) return { kind: "absent" };
+  if (world.head.kind === "down") return { kind: "unknown", error: world.head.error };
+  return deps.ray.get(attempt.submissionId, signal);
+}
+
+async function act(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  seen: Observation,
+  world: World,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const settlement = settle(task, attempt, seen, deps.settings);
+  switch (settlement.kind) {
+    case "wait":
+      await follow(deps, memory, epoch, task, attempt, seen, world);
+      return false;
+    case "post_again":
+      return accepted(await postAttempt(deps, epoch, task, attempt.submissionId, attempt.attempt, seen.session, signal));
+    case "submitted":
+      return applied(await write(deps, epoch, task, submittedChange(attempt.attempt, deps.clock.now())));
+    case "claimed":
+      return claimed(deps, epoch, task, attempt, seen, settlement.claim.host, settlement.claim.nonce, world);
+    case "revoke": {
+      const { kind, claim } = await deps.files.revoke(task.userId, attempt.submissionId, settlement.why, deps.ids.hex(16));
+      if (kind === "lost") return false;
+      // The courtesy comes after the end is durable: whatever Ray answers, nothing of this attempt will run.
+      const done = await end(deps, memory, epoch, task, attempt, { kind: "never_started", why: claim.why }, seen);
+      if (done && world.head.kind === "up") await deps.ray.stop(attempt.submissionId, signal);
+      return done;
+    }
+    case "stop":
+      await deps.files.stop(task.userId, attempt.submissionId, settlement.why);
+      if (world.head.kind === "up") await deps.ray.stop(attempt.submissionId, signal);
+      return false;
+    case "quarantine":
+      await quarantine(deps, epoch, task, attempt, settlement.remainingMs);
+      return false;
+    case "end":
+      return end(deps, memory, epoch, task, attempt, settlement.ending, seen);
+  }
+}
+
+export function submittedChange(attempt: number, now: number) {
+  return {
+    to: "SUBMITTED",
+    patch: { waiting: null },
+    events: [{ ...SYSTEM, attempt, type: "state_changed", reason: { code: "submitted", text: "Ray knows the job" } }],
+    attempt: { attempt, patch: { state: "SUBMITTED", submittedAt: now } },
+  } as const;
+}
+
+async function claimed(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  seen: Observation,
+  host: string,
+  nonce: string,
+  world: World,
+): Promise<boolean> {
+  const now = deps.clock.now();
+  const node = nodeOf(seen.ray, world) ?? host;
+  const event: NewTaskEvent = {
+    ...SYSTEM,
+    attempt: attempt.attempt,
+    type: "state_changed",
+    reason: { code: "claimed", text: `its launcher started on ${node}` },
+  };
+  const outcome = await write(deps, epoch, task, {
+    to: "RUNNING",
+    patch: { waiting: null, startedAt: task.startedAt ?? now },
+    events: [event, { ...event, type: "attempt_claimed", data: { node } }],
+    attempt: {
+      attempt: attempt.attempt,
+      patch: { state: "RUNNING", node, claimNonce: nonce, startedAt: now, submittedAt: attempt.submittedAt ?? now },
+    },
+  });
+  return applied(outcome);
+}
+
+function nodeOf(ray: RayJobView, world: World): string | null {
+  if (ray.kind !== "found" || ray.nodeId === null) return null;
+  return world.nodes?.find((node) => node.rayNodeId === ray.nodeId)?.node ?? null;
+}
+
+/** A running attempt: progress, and Ray's contradiction noted once. Quarantine ends when the lease moves again. */
+async function follow(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  seen: Observation,
+  world: World,
+): Promise<void> {
+  if (attempt.state !== "RUNNING") {
+    if (world.head.kind === "down")
+      await showWaiting(deps, epoch, task, {
+        code: "head_lost",
+        text: "Ray's head does not answer; the attempt is followed through its files",
+        details: {},
+        until: null,
+      });
+    return;
+  }
+  if (attempt.quarantined) {
+    const event: NewTaskEvent = {
+      ...SYSTEM,
+      attempt: attempt.attempt,
+      type: "quarantine_ended",
+      reason: { code: "lease_moved", text: "its launcher gives signs of life again" },
+    };
+    await write(deps, epoch, task, {
+      patch: { waiting: null },
+      events: [event],
+      attempt: { attempt: attempt.attempt, patch: { quarantined: false } },
+    });
+    return;
+  }
+  const rayEnded = seen.ray.kind === "found" && seen.ray.status !== "PENDING" && seen.ray.status !== "RUNNING";
+  if (rayEnded && seen.ray.kind === "found" && !memory.disagreed.has(attempt.submissionId)) {
+    memory.disagreed.add(attempt.submissionId);
+    const reason = {
+      code: "ray_disagrees",
+      text: `Ray says ${seen.ray.status}, but no result is written; waiting for the launcher's word`,
+    };
+    await write(deps, epoch, task, {
+      events: [{ ...SYSTEM, attempt: attempt.attempt, type: "ray_disagrees", reason, data: { message: seen.ray.message.slice(0, 500) } }],
+    });
+    return;
+  }
+  const progress = await readProgress(deps, memory, task, attempt);
+  if (progress !== null || task.waiting !== null)
+    await write(deps, epoch, task, { patch: { waiting: null, ...(progress === null ? {} : { progress }) } });
+}
+
+async function quarantine(deps: SchedulerDeps, epoch: number, task: Task, attempt: Attempt, remainingMs: number | null): Promise<void> {
+  if (attempt.quarantined) return;
+  const until = remainingMs === null ? null : deps.clock.now() + remainingMs;
+  const text =
+    remainingMs === null
+      ? "its launcher is silent and its processes are not contained: only the node's word or an operator can end it"
+      : "its launcher is silent; after this wait the attempt counts as lost. A result file, or its lease moving again, ends the wait sooner";
+  const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "quarantine_started", reason: { code: "quarantine", text } };
+  await write(deps, epoch, task, {
+    patch: { waiting: { code: "quarantine", text, details: { attempt: attempt.attempt }, until } },
+    events: [event],
+    attempt: { attempt: attempt.attempt, patch: { quarantined: true } },
+  });
+}
+
+async function end(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  ending: Ending,
+  seen: Observation,
+): Promise<boolean> {
+  const earlier = await deps.store.tasks.attempts(task.taskId);
+  const wantsLog = ending.kind === "lost" || (ending.kind === "result" && ending.result.exitCode !== 0);
+  const outcome = afterAttempt(task, ending, {
+    now: deps.clock.now(),
+    attempt: attempt.attempt,
+    losses: earlier.filter((other) => other.attempt !== attempt.attempt && isLoss(other)).length,
+    logTail: wantsLog ? await logTail(deps, task.userId, attempt.submissionId) : "",
+    ray: seen.ray,
+    jitter: (Number.parseInt(deps.ids.hex(2), 16) / 65_535 - 0.5) * 0.4,
+    timeIsUp: seen.timeIsUp,
+    policy: deps.settings,
+  });
+  const progress = ending.kind === "result" ? await readProgress(deps, memory, task, attempt) : null;
+  deps.failpoint("after_status_before_commit");
+  const now = deps.clock.now();
+  const { to } = outcome.task;
+  const ended = to === "SUCCEEDED" || to === "FAILED" || to === "CANCELED";
+  const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "state_changed", reason: outcome.reason };
+  const done = await write(deps, epoch, task, {
+    to,
+    patch: {
+      waiting: outcome.task.waiting,
+      nextRunAt: outcome.task.nextRunAt,
+      failure: outcome.task.failure,
+      ...(progress === null ? {} : { progress }),
+      ...(ended ? { endedAt: now } : {}),
+    },
+    events: [event, { ...event, type: "attempt_ended", data: { state: outcome.attempt.state, exit_code: outcome.attempt.exitCode } }],
+    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt: now } },
+  });
+  if (!applied(done)) return false;
+  memory.disagreed.delete(attempt.submissionId);
+  memory.toRemove.set(attempt.submissionId, deps.clock.monotonicMs() + REMOVE_AFTER_MS);
+  if (ending.kind !== "never_started") memory.handOver.add(attempt.submissionId, holdOf(task, attempt));
+  return true;
+}
+
+export function holdOf(task: Task, attempt: Attempt): Hold {
+  return { taskId: task.taskId, userId: task.userId, placement: attempt.placement };
+}
+
+/** The log is evidence, not a condition: an unreadable one must not keep an ended attempt open. */
+async function logTail(deps: SchedulerDeps, userId: string, submissionId: string): Promise<string> {
+  try {
+    const range = await deps.files.tailLog(userId, submissionId, LOG_TAIL_LINES, LOG_TAIL_BYTES);
+    return new TextDecoder().decode(range.bytes);
+  } catch (error) {
+    deps.log.warn(
+      { submission_id: submissionId, error: messageOf(error) },
+      "the log of an ended attempt can't be read; its failure is classified without it",
+    );
+    return "";
+  }
+}
+
+async function showWaiting(deps: SchedulerDeps, epoch: number, task: Task, waiting: Waiting): Promise<void> {
+  if (task.waiting?.code === waiting.code) return;
+  await write(deps, epoch, task, { patch: { waiting } });
+}
+
+/** The result of the attempt before, if it was given up without one: until a new attempt's row commits, a late result still wins (rule 7). */
+export async function lateResult(
+  deps: SchedulerDeps,
+  task: Task,
+): Promise<{ readonly attempt: Attempt; readonly files: AttemptFiles } | null> {
+  if (task.attempts === 0) return null;
+  const last = (await deps.store.tasks.latestAttempts([task.taskId])).get(task.taskId);
+  if (last?.state !== "LOST") return null;
+  const files = await deps.files.look(task.userId, formatSubmissionId(task.taskId, last.attempt));
+  return { attempt: last, files };
+}
+
+function accepted(outcome: SubmitOutcome | null): boolean {
+  return outcome?.kind === "accepted";
+}
+
+function applied(outcome: { readonly kind: string }): boolean {
+  return outcome.kind === "applied";
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

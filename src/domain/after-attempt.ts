@@ -1,0 +1,140 @@
+/** What an ended attempt means for its task: the end, another attempt, or a wait. Pure. */
+import { beforeStart, classify, timeLimit } from "./failure.ts";
+import type { Ending } from "./reconciliation.ts";
+import type { AttemptState, Failure, RayJobView, Task, TaskState, Waiting } from "./types.ts";
+
+export type RetryPolicy = {
+  /** Infrastructure losses a task may have; resource waits and attempts that never started cost nothing. */
+  readonly maxLosses: number;
+  readonly backoffMs: number;
+  readonly retryIntervalMs: number;
+};
+
+export type AttemptEnd = {
+  readonly attempt: {
+    readonly state: AttemptState;
+    readonly exitCode: number | null;
+    readonly signal: string | null;
+    readonly failure: Failure | null;
+  };
+  readonly task: {
+    readonly to: Extract<TaskState, "SUCCEEDED" | "FAILED" | "CANCELED" | "QUEUED" | "PENDING_RESOURCES">;
+    readonly failure: Failure | null;
+    readonly waiting: Waiting | null;
+    readonly nextRunAt: number | null;
+  };
+  readonly reason: { readonly code: string; readonly text: string };
+};
+
+export type EndContext = {
+  readonly now: number;
+  readonly attempt: number;
+  /** Infrastructure losses of earlier attempts of this task. */
+  readonly losses: number;
+  readonly logTail: string;
+  readonly ray: RayJobView;
+  /** In [-0.2, 0.2]: spreads retries, so that a pool never tries in step. */
+  readonly jitter: number;
+  readonly timeIsUp: boolean;
+  readonly policy: RetryPolicy;
+};
+
+const MAX_BACKOFF_MS = 30 * 60_000;
+
+export function afterAttempt(task: Task, ending: Ending, context: EndContext): AttemptEnd {
+  if (ending.kind === "never_started") return afterNeverStarted(task, context);
+  const result = ending.kind === "result" ? ending.result : null;
+  const base = { exitCode: result?.exitCode ?? null, signal: result?.signal ?? null };
+  if (result?.outcome === "exited" && result.exitCode === 0) {
+    return final({ ...base, state: "SUCCEEDED", failure: null }, "SUCCEEDED", null, {
+      code: "exited",
+      text: "the driver ended with exit code 0",
+    });
+  }
+  if (task.cancelRequestedAt !== null) {
+    return final({ ...base, state: "CANCELED", failure: null }, "CANCELED", null, { code: "cancel", text: "canceled while it ran" });
+  }
+  if (result?.outcome === "stopped" && result.stopWhy === "deadline") return outOfTime(task, base);
+  const failure = classify({ result, logTail: context.logTail, ray: context.ray });
+  const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
+  const attempt = { ...base, state, failure };
+  if (failure.label === "gpu_shortage") return waitForResources(attempt, failure, context);
+  if (!failure.retryable) return final(attempt, "FAILED", failure, { code: failure.label, text: failure.text });
+  return retryLoss(attempt, failure, context);
+}
+
+function final(
+  attempt: AttemptEnd["attempt"],
+  to: "SUCCEEDED" | "FAILED" | "CANCELED",
+  failure: Failure | null,
+  reason: AttemptEnd["reason"],
+): AttemptEnd {
+  return { attempt, task: { to, failure, waiting: null, nextRunAt: null }, reason };
+}
+
+function outOfTime(task: Task, base: { exitCode: number | null; signal: string | null }): AttemptEnd {
+  const failure = timeLimit(
+    task.maxRuntimeMs === null
+      ? "its deadline passed"
+      : `it ran for its max_runtime_s of ${task.maxRuntimeMs / 1000} s, or its deadline passed`,
+  );
+  return final({ ...base, state: "FAILED", failure }, "FAILED", failure, { code: failure.label, text: failure.text });
+}
+
+function afterNeverStarted(task: Task, context: EndContext): AttemptEnd {
+  const attempt = { state: "NEVER_STARTED" as const, exitCode: null, signal: null, failure: null };
+  if (task.cancelRequestedAt !== null)
+    return final({ ...attempt, state: "CANCELED" }, "CANCELED", null, { code: "cancel", text: "canceled before it started" });
+  if (context.timeIsUp) {
+    const failure = timeLimit("its deadline passed before it started");
+    return final({ ...attempt, failure }, "FAILED", failure, { code: failure.label, text: failure.text });
+  }
+  const failure = beforeStart(context.ray);
+  if (failure?.label === "gpu_shortage") return waitForResources({ ...attempt, failure }, failure, context);
+  if (failure !== null) return retryLoss({ ...attempt, failure }, failure, context);
+  const text = "the attempt never started (Ray lost it, or it did not start in time), so a new one is made";
+  return { attempt, task: { to: "QUEUED", failure: null, waiting: null, nextRunAt: null }, reason: { code: "never_started", text } };
+}
+
+function waitForResources(attempt: AttemptEnd["attempt"], failure: Failure, context: EndContext): AttemptEnd {
+  const nextRunAt = context.now + context.policy.retryIntervalMs;
+  const waiting: Waiting = {
+    code: "no_capacity",
+    text: `attempt ${context.attempt} found too few free GPUs: ${failure.text}`,
+    details: { after_attempt: context.attempt },
+    until: nextRunAt,
+  };
+  return {
+    attempt,
+    task: { to: "PENDING_RESOURCES", failure: null, waiting, nextRunAt },
+    reason: { code: failure.label, text: failure.text },
+  };
+}
+
+/** Back-off 30 s × 2ⁿ ± 20 %, at most 30 min; beyond the budget the task fails, with the last loss as its reason. */
+function retryLoss(attempt: AttemptEnd["attempt"], failure: Failure, context: EndContext): AttemptEnd {
+  const { policy, losses } = context;
+  if (losses + 1 > policy.maxLosses) {
+    const spent = {
+      ...failure,
+      retryable: false,
+      text: `${failure.text} (lost ${losses + 1} times, the budget is ${policy.maxLosses})`,
+      fix: `${failure.fix} Then submit it again.`,
+    };
+    return final(attempt, "FAILED", spent, { code: "attempts_spent", text: spent.text });
+  }
+  const delay = Math.round(Math.min(policy.backoffMs * 2 ** losses, MAX_BACKOFF_MS) * (1 + context.jitter));
+  const nextRunAt = context.now + delay;
+  const waiting: Waiting = {
+    code: "cooling_down",
+    text: `attempt ${context.attempt} was lost (${failure.text}); loss ${losses + 1} of at most ${policy.maxLosses}`,
+    details: { losses: losses + 1, budget: policy.maxLosses },
+    until: nextRunAt,
+  };
+  return { attempt, task: { to: "QUEUED", failure: null, waiting, nextRunAt }, reason: { code: failure.label, text: failure.text } };
+}
+
+/** Whether an ended attempt counts against the budget of infrastructure losses. */
+export function isLoss(attempt: { readonly state: AttemptState; readonly failure: Failure | null }): boolean {
+  return attempt.failure !== null && attempt.failure.retryable && attempt.failure.label !== "gpu_shortage" && attempt.state !== "SUCCEEDED";
+}

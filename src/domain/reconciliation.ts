@@ -1,0 +1,85 @@
+/**
+ * What to do about one open attempt, from what storage and Ray say of it (docs/protocol.md rules 1–3, 6–8). Pure.
+ * Storage decides: the claim says whether it started, `result.json` how it ended. Ray's word alone never ends a started attempt.
+ */
+import type { Attempt, AttemptFiles, AttemptResult, Claim, RayJobView, StopWhy, Task } from "./types.ts";
+
+export type Observation = {
+  readonly files: AttemptFiles;
+  readonly ray: RayJobView;
+  /** The session of the head that answers now; null = no head answers. */
+  readonly session: string | null;
+  /** For how long, by this process's monotonic clock and over time in which storage answered, the attempt has had no claim. */
+  readonly unclaimedMs: number;
+  /** The same for a lease that did not move (or is absent after the claim). */
+  readonly leaseStillMs: number;
+  /** Set when the task's time is over: deadline or max_runtime_s. */
+  readonly timeIsUp: boolean;
+};
+
+export type Timing = {
+  readonly startTimeoutMs: number;
+  readonly selfFenceMs: number;
+  /** Q of rule 6c: after so long without a moving lease a contained attempt is dead. */
+  readonly quarantineMs: number;
+};
+
+export type Ending =
+  | { readonly kind: "result"; readonly result: AttemptResult }
+  /** The server holds the claim: nothing of this attempt ever ran. */
+  | { readonly kind: "never_started"; readonly why: Claim["why"] }
+  /** Rule 6c: the lease stood still for Q and the containment kills with the launcher. */
+  | { readonly kind: "lost" };
+
+export type Settlement =
+  | { readonly kind: "wait" }
+  /** POST the same id again: it never arrived. */
+  | { readonly kind: "post_again" }
+  | { readonly kind: "submitted" }
+  | { readonly kind: "claimed"; readonly claim: Claim }
+  | { readonly kind: "revoke"; readonly why: NonNullable<Claim["why"]> }
+  | { readonly kind: "stop"; readonly why: StopWhy }
+  | { readonly kind: "end"; readonly ending: Ending }
+  | { readonly kind: "quarantine"; readonly remainingMs: number | null };
+
+/** The result counts only with the nonce of the claim; any other was not written by the launcher that started. */
+function validResult(files: AttemptFiles): AttemptResult | null {
+  const { claim, result } = files;
+  return claim !== null && claim.by === "launcher" && result !== null && result.nonce === claim.nonce ? result : null;
+}
+
+export function settle(task: Task, attempt: Attempt, seen: Observation, timing: Timing): Settlement {
+  const { claim } = seen.files;
+  if (claim === null) return settleUnclaimed(task, attempt, seen, timing);
+  if (claim.by === "server") return { kind: "end", ending: { kind: "never_started", why: claim.why } };
+  return settleStarted(task, attempt, seen, claim, timing);
+}
+
+function wantsStop(task: Task, seen: Observation): StopWhy | null {
+  if (task.cancelRequestedAt !== null) return "cancel";
+  return seen.timeIsUp ? "deadline" : null;
+}
+
+function settleUnclaimed(task: Task, attempt: Attempt, seen: Observation, timing: Timing): Settlement {
+  if (wantsStop(task, seen) !== null) return { kind: "revoke", why: "cancel" };
+  const { ray } = seen;
+  if (ray.kind === "unknown" || seen.session === null) return { kind: "wait" };
+  if (ray.kind === "absent") return seen.session === attempt.raySession ? { kind: "post_again" } : { kind: "revoke", why: "ray_lost" };
+  if (ray.status !== "PENDING" && ray.status !== "RUNNING") return { kind: "revoke", why: "ray_lost" };
+  if (seen.unclaimedMs >= timing.startTimeoutMs) return { kind: "revoke", why: "start_timeout" };
+  return attempt.state === "SUBMITTING" ? { kind: "submitted" } : { kind: "wait" };
+}
+
+function settleStarted(task: Task, attempt: Attempt, seen: Observation, claim: Claim, timing: Timing): Settlement {
+  const result = validResult(seen.files);
+  if (result !== null) return { kind: "end", ending: { kind: "result", result } };
+  if (attempt.state !== "RUNNING") return { kind: "claimed", claim };
+  const why = wantsStop(task, seen);
+  if (why !== null && seen.files.stop === null) return { kind: "stop", why };
+  const contained = claim.containment === "pidns" || claim.containment === "userns";
+  if (contained && seen.leaseStillMs >= timing.quarantineMs) return { kind: "end", ending: { kind: "lost" } };
+  if (seen.leaseStillMs >= timing.selfFenceMs) {
+    return { kind: "quarantine", remainingMs: contained ? timing.quarantineMs - seen.leaseStillMs : null };
+  }
+  return { kind: "wait" };
+}
