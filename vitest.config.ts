@@ -3,8 +3,12 @@ import { defineConfig } from "vitest/config";
 /**
  * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), one file at a time.
  */
+const childCoverage = process.env["VERLPOOL_TEST_CHILD_COVERAGE"];
+
 export default defineConfig({
   test: {
+    // Set in the workers, so what tests start writes its coverage there (scripts/coverage.ts); the workers themselves are measured by vitest.
+    env: childCoverage === undefined ? {} : { NODE_V8_COVERAGE: childCoverage },
     projects: [
       {
         extends: true,

@@ -1,0 +1,114 @@
+/**
+ * `npm test`: sets up a fresh machine, then runs everything: the gate, the suite against real Ray, verl and Postgres, and the coverage floor.
+ * The last line is `N passed, N failed`; the exit status goes by it. Logs of all steps lie in .cache/test.
+ */
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { describeLowest, measureCoverage } from "./coverage.ts";
+import { GATE_TOOLS, runGate } from "./gate.ts";
+import { root, seconds, stepRunner, tool } from "./steps.ts";
+import { installSystemPackages, preparePython, type TestWorld } from "./test-setup.ts";
+
+const LINES_FLOOR = 90;
+
+type Totals = { readonly passed: number; readonly failed: number; readonly skipped: number };
+
+const started = performance.now();
+const out = join(root, ".cache", "test");
+rmSync(out, { recursive: true, force: true });
+const runner = stepRunner(out);
+const childCoverage = join(out, "child-coverage");
+/** What failed and is no test: a tool of the gate, the set-up, a report that is missing, the floor. */
+const troubles: string[] = [];
+
+await attempt("system packages", () => installSystemPackages(runner));
+await runGate(runner, vitestOptions("unit"), { VERLPOOL_TEST_CHILD_COVERAGE: childCoverage });
+const world = await attempt("Python environments", () => preparePython(runner));
+console.log(`set up and gate done after ${seconds(performance.now() - started)}`);
+if (world !== null) await runReal(world);
+
+const totals = ["unit", ...(world === null ? [] : ["real"])].map((project) => readTotals(project));
+troubles.push(...runner.outcomes.filter((outcome) => !outcome.ok && GATE_TOOLS.includes(outcome.name)).map((outcome) => outcome.name));
+await reportCoverage();
+finish();
+
+/** Runs a part that later parts need; a failure is reported and counted, and the rest goes on. */
+async function attempt<T>(what: string, part: () => Promise<T>): Promise<T | null> {
+  try {
+    return await part();
+  } catch (error) {
+    console.log(`FAIL ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    troubles.push(what);
+    return null;
+  }
+}
+
+async function runReal(env: TestWorld): Promise<void> {
+  for (const [name, value] of Object.entries(env)) console.log(`     ${name}=${value}`);
+  const args = [tool("vitest"), "run", "--project", "real", "--passWithNoTests", ...vitestOptions("real")];
+  await runner.run({
+    name: "real",
+    command: process.execPath,
+    args,
+    live: true,
+    env: { ...env, VERLPOOL_TEST_CHILD_COVERAGE: childCoverage },
+  });
+}
+
+function vitestOptions(project: string): readonly string[] {
+  return [
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${join(out, `${project}.json`)}`,
+    "--coverage.enabled",
+    // A failing test must not hide which lines ran.
+    "--coverage.reportOnFailure",
+    `--coverage.reportsDirectory=${join(out, `coverage-${project}`)}`,
+  ];
+}
+
+/** A suite that does not load has no tests and counts as one failed. */
+function readTotals(project: string): Totals {
+  const file = join(out, `${project}.json`);
+  if (!existsSync(file)) {
+    troubles.push(`${project} suite (it left no report)`);
+    return { passed: 0, failed: 0, skipped: 0 };
+  }
+  const report: {
+    numPassedTests: number;
+    numFailedTests: number;
+    numPendingTests: number;
+    success: boolean;
+    testResults: readonly { status: string; name: string; assertionResults: readonly unknown[] }[];
+  } = JSON.parse(readFileSync(file, "utf8"));
+  const unloaded = report.testResults.filter((suite) => suite.status === "failed" && suite.assertionResults.length === 0);
+  for (const suite of unloaded) console.log(`FAIL ${suite.name} did not load`);
+  const failed = report.numFailedTests + unloaded.length;
+  const step = runner.outcomes.find((outcome) => outcome.name === project);
+  // Such as an unhandled rejection between tests: vitest fails the run, not a test.
+  if (step?.ok === false && failed === 0) troubles.push(`${project} run (see ${step.log})`);
+  return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
+}
+
+async function reportCoverage(): Promise<void> {
+  const begun = performance.now();
+  const reports = ["unit", "real"].map((project) => join(out, `coverage-${project}`, "coverage-final.json"));
+  const coverage = await measureCoverage(reports, [childCoverage]);
+  const isEnough = coverage.percent >= LINES_FLOOR;
+  if (!isEnough) troubles.push("coverage");
+  console.log(
+    `${isEnough ? "ok  " : "FAIL"} coverage: ${coverage.covered} of ${coverage.total} lines of src, ${coverage.percent.toFixed(2)} % ` +
+      `(floor ${LINES_FLOOR} %, child processes included; measured in ${seconds(performance.now() - begun)})`,
+  );
+  console.log(describeLowest(coverage, isEnough ? 8 : 25));
+}
+
+function finish(): void {
+  const sum = (field: keyof Totals): number => totals.reduce((count, one) => count + one[field], 0);
+  const failed = sum("failed") + troubles.length;
+  if (troubles.length > 0) console.log(`failed beside tests (each counts as one): ${troubles.join(", ")}`);
+  if (sum("skipped") > 0) console.log(`${sum("skipped")} skipped`);
+  console.log(`done in ${seconds(performance.now() - started)}; logs: ${out}`);
+  console.log(`${sum("passed")} passed, ${failed} failed`);
+  process.exitCode = failed === 0 && sum("passed") > 0 ? 0 : 1;
+}
