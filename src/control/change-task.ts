@@ -1,0 +1,88 @@
+/** What a user may do to a task: cancel, hold, release, prioritize. Each is a guarded write, repeated when somebody was first. */
+import { AppError } from "../domain/app-error.ts";
+import { isTerminal, isWaiting, type TaskAction, whyNot } from "../domain/task-state.ts";
+import type { NewTaskEvent, Task } from "../domain/types.ts";
+import type { Clock, Store, TaskChange } from "./ports.ts";
+
+export type ChangeDeps = { readonly store: Store; readonly clock: Clock };
+type Change = Omit<TaskChange, "taskId" | "version" | "epoch" | "at">;
+
+const TRIES = 50;
+
+/** `plan` sees the task as it stands and says what to write; null = nothing to do. */
+async function changeTask(deps: ChangeDeps, taskId: string, plan: (task: Task) => Change | null): Promise<Task> {
+  for (let i = 0; i < TRIES; i += 1) {
+    const task = await deps.store.tasks.get(taskId);
+    if (task === null) throw new AppError("task_not_found", "task not found");
+    const change = plan(task);
+    if (change === null) return task;
+    const outcome = await deps.store.tasks.change({ ...change, taskId, version: task.version, epoch: null, at: deps.clock.now() });
+    if (outcome.kind === "applied") return outcome.task;
+  }
+  throw new AppError("database_unavailable", `task ${taskId} changes too fast; try again`, { retryAfterS: 1 });
+}
+
+function event(actor: string, type: NewTaskEvent["type"], code: string, text: string, data: NewTaskEvent["data"] = {}): NewTaskEvent {
+  return { attempt: null, actor, type, reason: { code, text }, data };
+}
+
+/** Durable intent. A waiting task is CANCELED at once; a live one when its attempt is proven to be over (docs/protocol.md rule 8). */
+export function cancelTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
+  return changeTask(deps, taskId, (task) => {
+    if (isTerminal(task.state) || task.cancelRequestedAt !== null) return null;
+    const now = deps.clock.now();
+    const asked = { cancelRequestedAt: now, cancelActor: actor };
+    const requested = event(actor, "cancel_requested", "cancel", "cancel requested");
+    if (!isWaiting(task.state)) return { patch: asked, events: [requested] };
+    return {
+      to: "CANCELED",
+      patch: { ...asked, waiting: null, nextRunAt: null, endedAt: now },
+      events: [event(actor, "state_changed", "cancel", "canceled while it waited"), requested],
+    };
+  });
+}
+
+function checked(action: TaskAction, task: Task): void {
+  const problem = whyNot(action, task);
+  if (problem !== null) throw new AppError("wrong_state", problem);
+}
+
+export function holdTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
+  return changeTask(deps, taskId, (task) => {
+    checked("hold", task);
+    if (task.held) return null;
+    const waiting = { code: "held", text: "held; `verlpool release` lets it start", details: {}, until: null } as const;
+    return { patch: { held: true, waiting }, events: [event(actor, "alert", "held", "held by hand")] };
+  });
+}
+
+export function releaseTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
+  return changeTask(deps, taskId, (task) => {
+    checked("release", task);
+    return task.held ? { patch: { held: false, waiting: null }, events: [event(actor, "alert", "released", "released")] } : null;
+  });
+}
+
+export async function prioritizeTask(deps: ChangeDeps, taskId: string, priority: number, actor: string, byAdmin: boolean): Promise<Task> {
+  const task = await deps.store.tasks.get(taskId);
+  const owner = task === null ? null : await deps.store.users.getUser(task.userId);
+  if (!byAdmin && owner !== null && priority > owner.limits.maxPriority) {
+    throw new AppError(
+      "bad_parameter",
+      `priority ${priority} is above this user's max_priority of ${owner.limits.maxPriority}; an admin can raise it`,
+    );
+  }
+  return changeTask(deps, taskId, (current) => {
+    checked("prioritize", current);
+    if (current.priority === priority) return null;
+    return {
+      patch: { priority },
+      events: [
+        event(actor, "priority_changed", "priority", `priority ${current.priority} → ${priority}`, {
+          from: current.priority,
+          to: priority,
+        }),
+      ],
+    };
+  });
+}

@@ -1,0 +1,29 @@
+/** Opaque list cursors, bound to the caller and the filter by a MAC: one user's cursor is worthless to another. */
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { AppError } from "../domain/app-error.ts";
+
+export type Cursors = {
+  readonly make: (position: string, bound: string) => string;
+  /** Throws AppError bad_cursor for anything not made by `make` with the same `bound`. */
+  readonly read: (cursor: string, bound: string) => string;
+};
+
+const MAC_BYTES = 16;
+
+/** `secret` lives as long as the process or the database: a cursor is a convenience, not a right. */
+export function cursors(secret: string): Cursors {
+  const mac = (position: string, bound: string): Buffer =>
+    createHmac("sha256", secret).update(`${position}\n${bound}`).digest().subarray(0, MAC_BYTES);
+  return {
+    make: (position, bound) => `${Buffer.from(position).toString("base64url")}.${mac(position, bound).toString("base64url")}`,
+    read: (cursor, bound) => {
+      const [encoded = "", tag = "", ...more] = cursor.split(".");
+      const position = Buffer.from(encoded, "base64url").toString();
+      const given = Buffer.from(tag, "base64url");
+      if (more.length > 0 || given.length !== MAC_BYTES || !timingSafeEqual(given, mac(position, bound))) {
+        throw new AppError("bad_cursor", "the cursor is not valid for this caller and these filters; start again without it");
+      }
+      return position;
+    },
+  };
+}

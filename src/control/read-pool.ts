@@ -1,0 +1,108 @@
+/** The queue and the pool as a caller may see them. Other users' tasks are a count or a null, never an id. */
+import { maySee } from "../domain/access.ts";
+import { freeCapacity, type Hold, inOrder, nodeFits, whyNoCapacity } from "../domain/scheduling.ts";
+import { isLive } from "../domain/task-state.ts";
+import type { Needs, NodeView, Principal, Task } from "../domain/types.ts";
+import type { Store } from "./ports.ts";
+import { type TaskRow, withAttempts } from "./read-tasks.ts";
+
+export type QueueView = {
+  readonly running: readonly TaskRow[];
+  readonly waiting: readonly (TaskRow & { readonly position: number })[];
+  readonly hidden: number;
+  readonly notes: readonly string[];
+};
+
+export async function readQueue(
+  store: Store,
+  principal: Principal,
+  nodes: readonly NodeView[] | null,
+  maxRunningTasks: number,
+): Promise<QueueView> {
+  const open = await store.tasks.listOpen();
+  const order = inOrder(open);
+  const position = new Map(order.map((task, index) => [task.taskId, index + 1]));
+  const visible = open.filter((task) => maySee(principal, task));
+  const rows = await withAttempts(store, visible);
+  const waiting = rows.flatMap((row) => {
+    const place = position.get(row.task.taskId);
+    return place === undefined ? [] : [{ ...row, position: place }];
+  });
+  return {
+    running: rows.filter((row) => isLive(row.task.state)).toSorted((a, b) => a.task.seq - b.task.seq),
+    waiting: waiting.toSorted((a, b) => a.position - b.position),
+    hidden: open.length - visible.length,
+    notes: idleNotes(open, order, await liveHolds(store, open), nodes, maxRunningTasks),
+  };
+}
+
+/** GPUs that stand idle because of a setting are said so, in words. */
+function idleNotes(
+  open: readonly Task[],
+  order: readonly Task[],
+  holds: readonly Hold[],
+  nodes: readonly NodeView[] | null,
+  maxRunningTasks: number,
+): readonly string[] {
+  if (nodes === null || order.length === 0) return [];
+  const running = open.length - order.length;
+  const total = nodes.reduce((sum, node) => sum + node.gpusTotal, 0);
+  const idle = freeCapacity(nodes, holds).reduce((sum, node) => sum + node.gpus, 0);
+  if (running < maxRunningTasks || idle === 0) return [];
+  const waits = order.length === 1 ? "1 task waits" : `${order.length} tasks wait`;
+  return [`${idle} of ${total} GPUs idle; ${waits} on max_running_tasks=${maxRunningTasks}`];
+}
+
+async function liveHolds(store: Store, open: readonly Task[]): Promise<readonly Hold[]> {
+  const live = open.filter((task) => isLive(task.state));
+  const attempts = await store.tasks.latestAttempts(live.map((task) => task.taskId));
+  return live.map((task) => ({ taskId: task.taskId, userId: task.userId, placement: attempts.get(task.taskId)?.placement ?? [] }));
+}
+
+export type NodeRow = {
+  readonly node: NodeView;
+  readonly gpusFree: number;
+  readonly cpusFree: number;
+  readonly tasks: readonly (string | null)[];
+};
+
+export async function readNodes(store: Store, principal: Principal, nodes: readonly NodeView[]): Promise<readonly NodeRow[]> {
+  const open = await store.tasks.listOpen();
+  const holds = await liveHolds(store, open);
+  const free = new Map(freeCapacity(nodes, holds).map((node) => [node.node, node]));
+  return nodes.map((node) => {
+    const mine = holds.filter((hold) => hold.placement.some((part) => part.node === node.node));
+    return {
+      node,
+      gpusFree: free.get(node.node)?.gpus ?? 0,
+      cpusFree: free.get(node.node)?.cpus ?? 0,
+      tasks: mine.map((hold) => (maySee(principal, hold) ? hold.taskId : null)),
+    };
+  });
+}
+
+export type Fit = {
+  readonly verdict: "now" | "later" | "impossible" | "unknown";
+  readonly perNode: ReturnType<typeof nodeFits>;
+  readonly position: number;
+};
+
+/** Whether and where a gang would fit, and its place in the queue behind those that would start before it. */
+export async function fitOf(
+  store: Store,
+  needs: Needs,
+  priority: number,
+  nodes: readonly NodeView[] | null,
+  maxRunningTasks: number,
+): Promise<Fit> {
+  const open = await store.tasks.listOpen();
+  const order = inOrder(open);
+  const position = order.filter((task) => task.priority >= priority).length + 1;
+  if (nodes === null) return { verdict: "unknown", perNode: [], position };
+  const free = freeCapacity(nodes, await liveHolds(store, open));
+  const perNode = nodeFits(needs, free);
+  const fitting = perNode.filter((node) => node.fits).length;
+  if (fitting >= needs.nodes)
+    return { verdict: position === 1 && open.length - order.length < maxRunningTasks ? "now" : "later", perNode, position };
+  return { verdict: whyNoCapacity(needs, free).code === "impossible_now" ? "impossible" : "later", perNode, position };
+}

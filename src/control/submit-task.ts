@@ -1,0 +1,191 @@
+/** A submission: from a valid TaskSpec to a durable QUEUED task. What the world says (files, model, profile) is checked before, never after. */
+import { createHash } from "node:crypto";
+import { AppError, type FieldProblem } from "../domain/app-error.ts";
+import { formatTaskId } from "../domain/ids.ts";
+import { gpusOf, shapeText } from "../domain/scheduling.ts";
+import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
+import type { CommandSource, ProfileChoice } from "./command-source.ts";
+import type { Clock, CommonFiles, Ids, PathCheck, Store } from "./ports.ts";
+
+export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
+
+export type SubmitDeps = {
+  readonly store: Store;
+  readonly common: CommonFiles;
+  readonly commands: CommandSource;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly pool: { readonly maxNodes: number | null; readonly maxGpusPerNode: number | null };
+};
+
+export type Submission = {
+  readonly userId: string;
+  readonly actor: string;
+  readonly specText: string;
+  readonly spec: TaskSpec;
+  readonly specWarnings: readonly Warning[];
+  /** Line of a field in the text, for errors about the world. */
+  readonly lineOf: (field: string) => { readonly line: number | null; readonly column: number | null };
+  readonly name: string | null;
+  readonly profile: string | null;
+  readonly priority: number;
+  readonly labels: { readonly [key: string]: string };
+  readonly deadline: number | null;
+  readonly maxRuntimeMs: number | null;
+};
+
+export type Admitted = { readonly choice: ProfileChoice; readonly warnings: readonly Warning[]; readonly user: User };
+
+/** Every check of a submission, without effects; `:plan` and `POST /tasks` share it. */
+export async function admit(deps: SubmitDeps, submission: Submission): Promise<Admitted> {
+  const user = await deps.store.users.getUser(submission.userId);
+  if (user === null) throw new AppError("not_found", `no user ${submission.userId}`);
+  if (user.state === "DISABLED") throw new AppError("wrong_state", `user ${submission.userId} is disabled`);
+  checkParameters(submission, user.limits, deps.clock.now());
+  const world = await checkWorld(deps.common, submission);
+  const choice = await deps.commands.choose(submission.spec, submission.profile);
+  checkPoolCeiling(deps.pool, choice);
+  return { choice, user, warnings: [...submission.specWarnings, ...world, ...choice.warnings] };
+}
+
+function checkParameters(submission: Submission, limits: Limits, now: number): void {
+  if (submission.priority > limits.maxPriority) {
+    throw new AppError(
+      "bad_parameter",
+      `priority ${submission.priority} is above this user's max_priority of ${limits.maxPriority}; an admin can raise it`,
+    );
+  }
+  if (submission.deadline !== null && submission.deadline <= now) throw new AppError("bad_parameter", "deadline lies in the past");
+}
+
+function checkPoolCeiling(pool: SubmitDeps["pool"], { needs }: ProfileChoice): void {
+  const tooMany = pool.maxNodes !== null && needs.nodes > pool.maxNodes;
+  const tooLarge = pool.maxGpusPerNode !== null && needs.gpusPerNode > pool.maxGpusPerNode;
+  if (tooMany || tooLarge) {
+    throw new AppError(
+      "pool_too_small",
+      `needs ${shapeText(needs)}; this pool never has more than ${pool.maxNodes ?? "∞"} nodes of ${pool.maxGpusPerNode ?? "∞"} GPUs (pool.max_nodes, pool.max_gpus_per_node)`,
+    );
+  }
+}
+
+/** Missing or misplaced files are errors with the spec's line; what can't be read in time is a warning. */
+async function checkWorld(common: CommonFiles, submission: Submission): Promise<readonly Warning[]> {
+  const { spec } = submission;
+  const errors: FieldProblem[] = [];
+  const warnings: Warning[] = [];
+  const looks: [string, string, "file" | "directory"][] = [
+    ["code_path", spec.codePath, "directory"],
+    ["train_file", spec.trainFile, "file"],
+    ...(spec.valFile === null ? [] : [["val_file", spec.valFile, "file"] satisfies [string, string, "file"]]),
+    ...(spec.modelId.startsWith("/") ? [["model_id", spec.modelId, "directory"] satisfies [string, string, "directory"]] : []),
+  ];
+  for (const [field, path, expect] of looks) note(field, path, await common.check(path, expect), submission, errors, warnings);
+  if (!spec.modelId.startsWith("/") && !(await common.hasModel(spec.modelId))) {
+    errors.push(
+      fieldError(
+        submission,
+        "model_id",
+        `model ${spec.modelId} is not in /private/common/hf`,
+        spec.modelId,
+        "a model that was pulled: verlpool model pull, or a path under /private/common/",
+      ),
+    );
+  }
+  if (errors.length > 0) throw new AppError("preflight_failed", errors.map((error) => error.message).join("; "), { fields: errors });
+  return warnings;
+}
+
+function note(field: string, path: string, check: PathCheck, submission: Submission, errors: FieldProblem[], warnings: Warning[]): void {
+  switch (check.kind) {
+    case "ok":
+      return;
+    case "missing":
+      errors.push(fieldError(submission, field, `${path} does not exist`, path, "a path that exists under /private/common/"));
+      return;
+    case "outside":
+      errors.push(
+        fieldError(
+          submission,
+          field,
+          `${path} is a link that leaves /private/common (to ${check.target})`,
+          path,
+          "a target under /private/common/ or in storage.allowed_symlink_targets",
+        ),
+      );
+      return;
+    case "wrong_type":
+      errors.push(
+        fieldError(
+          submission,
+          field,
+          `${path} is ${check.found}`,
+          path,
+          field === "code_path" || field === "model_id" ? "a directory" : "a file",
+        ),
+      );
+      return;
+    case "unknown":
+      warnings.push({
+        code: "not_checked",
+        field,
+        text: `${path} could not be read in time (${check.error}); it is checked again when the task starts`,
+      });
+      return;
+  }
+}
+
+function fieldError(submission: Submission, field: string, message: string, found: string, allowed: string): FieldProblem {
+  return { field, ...submission.lineOf(field), message, found, allowed };
+}
+
+export type Created = { readonly taskId: string; readonly state: Task["state"]; readonly warnings: readonly Warning[] };
+export type SubmitAnswer = { readonly body: string; readonly replayed: boolean; readonly taskId: string };
+
+/** Resolves after the task, its first event and its idempotency row are durable. `render` makes the wire answer, which is stored with the key. */
+export async function submitTask(
+  deps: SubmitDeps,
+  submission: Submission,
+  admitted: Admitted,
+  idempotency: { key: string; fingerprint: string } | null,
+  render: (created: Created) => string,
+): Promise<SubmitAnswer> {
+  const now = deps.clock.now();
+  const taskId = formatTaskId(submission.userId, submission.spec.workload, now, deps.ids.hex(4));
+  const outcome = await deps.store.tasks.insertTask(
+    {
+      taskId,
+      userId: submission.userId,
+      workload: submission.spec.workload,
+      priority: submission.priority,
+      name: submission.name,
+      labels: submission.labels,
+      specText: submission.specText,
+      spec: submission.spec,
+      profile: admitted.choice.profile,
+      needs: admitted.choice.needs,
+      deadline: submission.deadline,
+      maxRuntimeMs: submission.maxRuntimeMs,
+      createdAt: now,
+    },
+    { attempt: null, actor: submission.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
+    idempotency === null ? null : { key: idempotency.key, bodyHash: createHash("sha256").update(idempotency.fingerprint).digest("hex") },
+    admitted.user.limits.maxQueued,
+    (task) => render({ taskId: task.taskId, state: task.state, warnings: admitted.warnings }),
+  );
+  switch (outcome.kind) {
+    case "created":
+      return { body: render({ taskId, state: outcome.task.state, warnings: admitted.warnings }), replayed: false, taskId };
+    case "replayed":
+      return { body: outcome.answer, replayed: true, taskId: (JSON.parse(outcome.answer) as { task_id: string }).task_id };
+    case "key_reused":
+      throw new AppError(
+        "idempotency_key_reused",
+        `Idempotency-Key ${JSON.stringify(idempotency?.key)} was used for another request; use a new key`,
+      );
+    case "user_limit":
+      throw new AppError("user_limit", `${outcome.count} tasks of this user wait, the limit max_queued is ${outcome.limit}`, {
+        retryAfterS: 60,
+      });
+  }
+}
