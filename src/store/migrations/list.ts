@@ -1,0 +1,5 @@
+import { initial } from "./0001-initial.ts";
+import type { Migration } from "./migration.ts";
+
+/** Every step in order, without gaps; the last version is what this program writes. */
+export const MIGRATIONS: readonly Migration[] = [initial];

@@ -1,0 +1,138 @@
+/** What pages and ticks read of tasks. Each query has an index that keeps its cost apart from the length of the history. */
+import { type Kysely, sql } from "kysely";
+import type { Page, TaskFilter } from "../control/ports.ts";
+import type { Attempt, Task, TaskEvent, TaskState } from "../domain/types.ts";
+import type { Dialect } from "./migrations/migration.ts";
+import { isStorable } from "./storable.ts";
+import type { Tables } from "./tables.ts";
+import { attemptOf, eventOf, reverse, taskOf } from "./task-rows.ts";
+
+/** Word for word the predicate of the index `tasks_open`: SQLite uses a partial index only when it finds that text again. */
+const OPEN = sql.raw<boolean>("state in ('QUEUED', 'PENDING_RESOURCES', 'SUBMITTING', 'SUBMITTED', 'RUNNING')");
+
+/** Enough to say "ambiguous: one of these". */
+const MAX_MATCHES = 10;
+const MIN_PART = 4;
+/** Far below the 32 766 parameters SQLite takes and the 65 535 of Postgres. */
+const IDS_PER_QUERY = 500;
+
+export async function getTask(db: Kysely<Tables>, taskId: string): Promise<Task | null> {
+  if (!isStorable(taskId)) return null;
+  const row = await db.selectFrom("tasks").selectAll().where("task_id", "=", taskId).executeTakeFirst();
+  return row === undefined ? null : taskOf(row);
+}
+
+/** One walk down an index for each state, merged: a list of states in one condition would sort all of their history first. */
+export function listQuery(db: Kysely<Tables>, dialect: Dialect, filter: TaskFilter, beforeSeq: number | null, limit: number) {
+  const [first, ...others] = filter.states ?? [null];
+  const page = (state: TaskState | null) => {
+    const walk = walkQuery(db, dialect, filter, state, beforeSeq, limit);
+    return db.selectFrom(walk.as("page")).selectAll();
+  };
+  let query = page(first ?? null);
+  for (const state of others) query = query.unionAll(page(state));
+  return query.orderBy("seq", "desc").limit(limit + 1);
+}
+
+function walkQuery(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: TaskFilter,
+  state: TaskState | null,
+  beforeSeq: number | null,
+  limit: number,
+) {
+  let query = db.selectFrom("tasks").selectAll();
+  if (filter.userId !== null) query = query.where("user_id", "=", filter.userId);
+  if (state !== null) query = query.where("state", "=", state);
+  if (filter.workload !== null) query = query.where("workload", "=", filter.workload);
+  for (const [key, value] of Object.entries(filter.labels)) query = query.where(hasLabel(dialect, key, value));
+  if (beforeSeq !== null) query = query.where("seq", "<", beforeSeq);
+  return query.orderBy("seq", "desc").limit(limit + 1);
+}
+
+export async function listTasks(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  filter: TaskFilter,
+  beforeSeq: number | null,
+  limit: number,
+): Promise<Page<Task>> {
+  const texts = [filter.userId ?? "", ...Object.entries(filter.labels).flat()];
+  if (filter.states?.length === 0 || !texts.every(isStorable)) return { rows: [], hasMore: false };
+  const rows = await listQuery(db, dialect, filter, beforeSeq, limit).execute();
+  return { rows: rows.slice(0, limit).map(taskOf), hasMore: rows.length > limit };
+}
+
+function hasLabel(dialect: Dialect, key: string, value: string) {
+  return dialect === "sqlite"
+    ? sql<boolean>`exists (select 1 from json_each(tasks.labels) where key = ${key} and value = ${value})`
+    : sql<boolean>`labels::jsonb ->> ${key}::text = ${value}`;
+}
+
+export function openQuery(db: Kysely<Tables>) {
+  return db.selectFrom("tasks").selectAll().where(OPEN).orderBy("seq");
+}
+
+export async function listOpenTasks(db: Kysely<Tables>): Promise<readonly Task[]> {
+  const rows = await openQuery(db).execute();
+  return rows.map(taskOf);
+}
+
+export function partQuery(db: Kysely<Tables>, column: "task_id" | "id_reversed", part: string, userId: string | null) {
+  // U+10FFFF sorts after every character in byte order, and no id holds it.
+  let query = db.selectFrom("tasks").select("task_id").where(column, ">=", part).where(column, "<", `${part}\u{10ffff}`);
+  if (userId !== null) query = query.where("user_id", "=", userId);
+  return query.orderBy(column).limit(MAX_MATCHES);
+}
+
+export async function findTasks(db: Kysely<Tables>, text: string, userId: string | null): Promise<readonly string[]> {
+  if (!isStorable(text)) return [];
+  const exact = await getTask(db, text);
+  if (exact !== null && (userId === null || exact.userId === userId)) return [exact.taskId];
+  if (text.length < MIN_PART) return [];
+  const prefixed = await partQuery(db, "task_id", text, userId).execute();
+  const suffixed = await partQuery(db, "id_reversed", reverse(text), userId).execute();
+  return [...new Set([...prefixed, ...suffixed].map((row) => row.task_id))];
+}
+
+export async function attemptsOf(db: Kysely<Tables>, taskId: string): Promise<readonly Attempt[]> {
+  if (!isStorable(taskId)) return [];
+  const rows = await db.selectFrom("attempts").selectAll().where("task_id", "=", taskId).orderBy("attempt").execute();
+  return rows.map(attemptOf);
+}
+
+export async function latestAttempts(db: Kysely<Tables>, taskIds: readonly string[]): Promise<ReadonlyMap<string, Attempt>> {
+  const latest = new Map<string, Attempt>();
+  for (let from = 0; from < taskIds.length; from += IDS_PER_QUERY) {
+    const rows = await db
+      .selectFrom("attempts")
+      .selectAll()
+      .where("task_id", "in", taskIds.slice(from, from + IDS_PER_QUERY))
+      .where("attempt", "=", (of) =>
+        of
+          .selectFrom("attempts as newer")
+          .select((max) => max.fn.max("newer.attempt").as("attempt"))
+          .whereRef("newer.task_id", "=", "attempts.task_id"),
+      )
+      .execute();
+    for (const row of rows) latest.set(row.task_id, attemptOf(row));
+  }
+  return latest;
+}
+
+export function eventsQuery(db: Kysely<Tables>, taskId: string, afterSeq: number, limit: number) {
+  return db
+    .selectFrom("events")
+    .selectAll()
+    .where("task_id", "=", taskId)
+    .where("seq", ">", afterSeq)
+    .orderBy("seq")
+    .limit(limit + 1);
+}
+
+export async function eventsOf(db: Kysely<Tables>, taskId: string, afterSeq: number, limit: number): Promise<Page<TaskEvent>> {
+  if (!isStorable(taskId)) return { rows: [], hasMore: false };
+  const rows = await eventsQuery(db, taskId, afterSeq, limit).execute();
+  return { rows: rows.slice(0, limit).map(eventOf), hasMore: rows.length > limit };
+}

@@ -1,0 +1,25 @@
+import type { Kysely } from "kysely";
+import type { TaskStore } from "../control/ports.ts";
+import type { Dialect } from "./migrations/migration.ts";
+import type { Tables } from "./tables.ts";
+import { changePlan } from "./task-change.ts";
+import { countByState } from "./task-counts.ts";
+import { insertTaskPlan } from "./task-insert.ts";
+import { attemptsOf, eventsOf, findTasks, getTask, latestAttempts, listOpenTasks, listTasks } from "./task-reads.ts";
+import type { WriteQueue } from "./write-queue.ts";
+
+export function makeTaskStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): TaskStore {
+  return {
+    insertTask: async (task, event, idempotency, maxQueued, answer) =>
+      await write(insertTaskPlan(dialect, task, event, idempotency, maxQueued, answer)),
+    change: async (change) => await write(changePlan(dialect, change)),
+    get: async (taskId) => await getTask(read, taskId),
+    find: async (text, userId) => await findTasks(read, text, userId),
+    list: async (filter, beforeSeq, limit) => await listTasks(read, dialect, filter, beforeSeq, limit),
+    listOpen: async () => await listOpenTasks(read),
+    countByState: async () => await countByState(read),
+    attempts: async (taskId) => await attemptsOf(read, taskId),
+    latestAttempts: async (taskIds) => await latestAttempts(read, taskIds),
+    events: async (taskId, afterSeq, limit) => await eventsOf(read, taskId, afterSeq, limit),
+  };
+}
