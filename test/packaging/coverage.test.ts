@@ -1,0 +1,34 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { describeLowest, measureCoverage } from "../../scripts/coverage.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+
+test("lines that only a child process ran count, and lines nobody ran are named", async () => {
+  const work = mkdtempSync(join(tmpdir(), "verlpool-coverage-"));
+  try {
+    const source = join(root, "src", "main", "asset-file.ts");
+    const program = `import { isAssetFile } from ${JSON.stringify(source)}; isAssetFile("a//b");`;
+    const raw = join(work, "raw");
+    const env = { ...process.env, NODE_V8_COVERAGE: raw };
+    expect(spawnSync(process.execPath, ["--input-type=module", "-e", program], { env, encoding: "utf8" })).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+
+    const alone = await measureCoverage([], [raw]);
+    expect(alone.files.map((file) => file.file)).toEqual(["src/main/asset-file.ts"]);
+    expect(alone.files[0]?.missed).toEqual([5]);
+    expect(describeLowest(alone, 5)).toMatch(/^ ?66\.7% {2}src\/main\/asset-file\.ts {2}not run: 5$/);
+
+    const report = join(work, "coverage-final.json");
+    const start = { line: 5, column: 2 };
+    writeFileSync(report, JSON.stringify({ [source]: { statementMap: { "0": { start, end: start } }, s: { "0": 1 } } }));
+    expect((await measureCoverage([report, join(work, "absent.json")], [raw])).percent).toBe(100);
+  } finally {
+    rmSync(work, { recursive: true });
+  }
+});
