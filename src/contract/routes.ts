@@ -23,7 +23,7 @@ export type Route = {
   readonly errors: readonly ProblemCode[];
 };
 
-const json = (schema: z.ZodType) => ({ kind: "json", schema }) as const;
+const json = <Schema extends z.ZodType>(schema: Schema) => ({ kind: "json", schema }) as const;
 const none = z.strictObject({});
 const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "Rows a page" });
 const cursor = z.string().max(512).optional().meta({ description: "next_cursor of the page before" });

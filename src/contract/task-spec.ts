@@ -14,7 +14,13 @@ const MAX_ERRORS = 50;
 
 export type SpecWarning = { readonly code: string; readonly field: string; readonly text: string };
 export type TaskSpecResult =
-  | { readonly ok: true; readonly spec: TaskSpec; readonly warnings: readonly SpecWarning[] }
+  | {
+      readonly ok: true;
+      readonly spec: TaskSpec;
+      readonly warnings: readonly SpecWarning[];
+      /** Where each given field's value stands: for errors that only the world can show. */
+      readonly positions: ReadonlyMap<string, Position>;
+    }
   | { readonly ok: false; readonly reason: "too_large" | "invalid"; readonly errors: readonly FieldError[] };
 
 export type TaskSpecOptions = {
@@ -140,5 +146,6 @@ export function parseTaskSpec(text: Uint8Array | string, options: TaskSpecOption
   for (const entry of read.map.entries) readEntry(entry, ignored, reading);
   crossCheck(reading, { line: read.map.line, column: read.map.column });
   if (reading.errors.length > 0) return { ok: false, reason: "invalid", errors: sorted(reading.errors) };
-  return { ok: true, spec: toSpec(reading.values), warnings: reading.warnings };
+  const positions = new Map([...reading.values].map(([field, { position }]) => [field, position]));
+  return { ok: true, spec: toSpec(reading.values), warnings: reading.warnings, positions };
 }

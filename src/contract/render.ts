@@ -1,0 +1,157 @@
+/** From domain objects to their wire shapes: the one translator on the HTTP side. */
+import type { Attempt, Failure, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
+import type { AttemptWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
+
+export function instant(at: number): string {
+  return new Date(at).toISOString();
+}
+
+function maybeInstant(at: number | null): string | null {
+  return at === null ? null : instant(at);
+}
+
+export function renderSpec(spec: TaskSpec): TaskWire["spec"] {
+  return {
+    workload: spec.workload,
+    code_path: spec.codePath,
+    model_id: spec.modelId,
+    train_file: spec.trainFile,
+    val_file: spec.valFile,
+    nnodes: spec.nnodes,
+    n_gpus_per_node: spec.nGpusPerNode,
+    total_epochs: spec.totalEpochs,
+    total_training_steps: spec.totalTrainingSteps,
+    save_freq: spec.saveFreq,
+    test_freq: spec.testFreq,
+    trainer_device: spec.trainerDevice,
+  };
+}
+
+function renderWaiting(waiting: Waiting | null): TaskSummaryWire["waiting"] {
+  return waiting === null
+    ? null
+    : { code: waiting.code, text: waiting.text, details: snakeDetails(waiting.details), until: maybeInstant(waiting.until) };
+}
+
+/** Details are ours alone; their keys follow the wire's spelling. */
+function snakeDetails(value: { readonly [key: string]: unknown }): { [key: string]: unknown } {
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [snake(key), snakeValue(inner)]));
+}
+
+function snakeValue(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(snakeValue);
+  return typeof value === "object" && value !== null ? snakeDetails(value as { [key: string]: unknown }) : value;
+}
+
+function snake(key: string): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function renderFailure(failure: Failure | null): TaskSummaryWire["failure"] {
+  return failure === null ? null : { ...failure };
+}
+
+export function renderAttempt(attempt: Attempt): AttemptWire {
+  return {
+    attempt: attempt.attempt,
+    submission_id: attempt.submissionId,
+    state: attempt.state,
+    quarantined: attempt.quarantined,
+    stalled: attempt.stalled,
+    node: attempt.node,
+    ray_session: attempt.raySession,
+    submitted_at: maybeInstant(attempt.submittedAt),
+    started_at: maybeInstant(attempt.startedAt),
+    ended_at: maybeInstant(attempt.endedAt),
+    exit_code: attempt.exitCode,
+    signal: attempt.signal,
+    failure: renderFailure(attempt.failure),
+    resumed_from: attempt.resumedFrom === null ? null : { submission_id: attempt.resumedFrom.submissionId, step: attempt.resumedFrom.step },
+    job_dir: `/private/users/${attempt.userId}/jobs/${attempt.submissionId}`,
+  };
+}
+
+export function renderTaskSummary(task: Task, attempt: Attempt | null): TaskSummaryWire {
+  return {
+    task_id: task.taskId,
+    user_id: task.userId,
+    workload: task.workload,
+    state: task.state,
+    name: task.name,
+    profile: task.profile.name,
+    priority: task.priority,
+    labels: { ...task.labels },
+    held: task.held,
+    created_at: instant(task.createdAt),
+    started_at: maybeInstant(task.startedAt),
+    ended_at: maybeInstant(task.endedAt),
+    next_run_at: maybeInstant(task.nextRunAt),
+    deadline: maybeInstant(task.deadline),
+    max_runtime_s: task.maxRuntimeMs === null ? null : task.maxRuntimeMs / 1000,
+    cancel_requested: task.cancelRequestedAt !== null,
+    waiting: renderWaiting(task.waiting),
+    estimate: null,
+    progress:
+      task.progress === null
+        ? null
+        : {
+            step: task.progress.step,
+            total_steps: task.progress.totalSteps,
+            metric: task.progress.metric === null ? null : { ...task.progress.metric },
+            updated_at: instant(task.progress.updatedAt),
+          },
+    failure: renderFailure(task.failure),
+    attempt: attempt === null ? null : renderAttempt(attempt),
+    attempts: task.attempts,
+  };
+}
+
+export function renderTask(task: Task, attempt: Attempt | null): TaskWire {
+  return { ...renderTaskSummary(task, attempt), spec: renderSpec(task.spec) };
+}
+
+export function renderEvent(event: TaskEvent) {
+  return {
+    seq: event.seq,
+    task_id: event.taskId,
+    attempt: event.attempt,
+    at: instant(event.at),
+    actor: event.actor,
+    type: event.type,
+    from: event.from,
+    to: event.to,
+    reason: event.reason === null ? null : { ...event.reason },
+    data: snakeDetails(event.data),
+  };
+}
+
+export function renderUser(user: User): UserWire {
+  const { limits } = user;
+  return {
+    user_id: user.userId,
+    display_name: user.displayName,
+    state: user.state,
+    limits: {
+      max_queued: limits.maxQueued,
+      max_running: limits.maxRunning,
+      max_gpus: limits.maxGpus,
+      submits_per_minute: limits.submitsPerMinute,
+      max_priority: limits.maxPriority,
+    },
+    created_at: instant(user.createdAt),
+  };
+}
+
+export function renderToken(token: Token): TokenWire {
+  return {
+    token_id: token.tokenId,
+    user_id: token.userId,
+    name: token.name,
+    scope: token.scope,
+    last4: token.last4,
+    created_at: instant(token.createdAt),
+    expires_at: maybeInstant(token.expiresAt),
+    revoked_at: maybeInstant(token.revokedAt),
+    last_used_at: maybeInstant(token.lastUsedAt),
+  };
+}

@@ -1,0 +1,252 @@
+/** The HTTP server: one pass over the route table. Auth, limits, validation and problem details are the same for every route. */
+import { once } from "node:events";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { problem } from "../contract/problem.ts";
+import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPES } from "../contract/routes.ts";
+import { scopeProblem } from "../domain/access.ts";
+import { AppError, type FieldProblem } from "../domain/app-error.ts";
+import type { Principal } from "../domain/types.ts";
+import type { Answer, RouteFunctions } from "./call.ts";
+import type { HttpDeps } from "./deps.ts";
+import { logRoutes } from "./log-routes.ts";
+import { poolRoutes } from "./pool-routes.ts";
+import { refusalFor, sendRefusal } from "./problem-reply.ts";
+import { parseJsonBody } from "./json-body.ts";
+import { taskRoutes } from "./task-routes.ts";
+import { userRoutes } from "./user-routes.ts";
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const KEEP_ALIVE_MS = 5_000;
+const MAX_HEADER_BYTES = 16_384;
+
+const SECURITY_HEADERS = {
+  "X-Content-Type-Options": "nosniff",
+  "Referrer-Policy": "no-referrer",
+  "Cache-Control": "no-store",
+  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+} as const;
+
+type AnyRouteFunction = (call: {
+  principal: Principal;
+  params: { readonly [name: string]: string };
+  query: unknown;
+  body: unknown;
+  header: (name: string) => string | undefined;
+  signal: AbortSignal;
+}) => Promise<Answer>;
+
+export function createApp(deps: HttpDeps): FastifyInstance {
+  const app = fastify({
+    bodyLimit: MAX_SPEC_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    exposeHeadRoutes: false,
+    trustProxy: false,
+    requestIdHeader: false,
+    genReqId: () => deps.ids.hex(8),
+    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+    frameworkErrors: (error, request, reply) => void sendRefusal(reply, refusalFor(error, request.id)),
+    forceCloseConnections: true,
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser([...TASKSPEC_CONTENT_TYPES], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+  addHooks(app, deps);
+  const functions: RouteFunctions = { ...userRoutes(deps), ...taskRoutes(deps), ...logRoutes(deps), ...poolRoutes(deps) };
+  for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, deps, id, route, functions[id] as AnyRouteFunction);
+  return app;
+}
+
+function addHooks(app: FastifyInstance, deps: HttpDeps): void {
+  app.addHook("onRequest", (request, reply, done) => {
+    void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
+    done();
+  });
+  app.addHook("onResponse", (request, reply, done) => {
+    const route = request.routeOptions.url ?? "unknown";
+    deps.meters.http(route, reply.statusCode, reply.elapsedTime / 1000);
+    deps.log.debug(
+      { request_id: request.id, method: request.method, route, status: reply.statusCode, ms: Math.round(reply.elapsedTime) },
+      "request",
+    );
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const refusal = refusalFor(error, request.id);
+    if (refusal.unexpected)
+      deps.log.error(
+        { request_id: request.id, error: String(error), stack: error instanceof Error ? error.stack : undefined },
+        "a request failed",
+      );
+    return sendRefusal(reply, refusal);
+  });
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = allowedMethods(request.url.split("?")[0] ?? "");
+    if (allowed.length === 0)
+      return sendRefusal(reply, {
+        body: problem("not_found", "no such route; GET /openapi.json lists them"),
+        headers: {},
+        unexpected: false,
+      });
+    const headers = { Allow: allowed.join(", ") };
+    return sendRefusal(reply, {
+      body: problem("method_not_allowed", `${request.method} is not possible here; ${headers.Allow} is`),
+      headers,
+      unexpected: false,
+    });
+  });
+}
+
+/** `{task_id}:cancel` of the table as the router spells it: a parameter up to the colon, then a literal colon. */
+export function routerPath(path: string): string {
+  return path
+    .replaceAll(":", "::")
+    .replaceAll(/\{(\w+)\}(?=::)/g, ":$1(^[^:/]+)")
+    .replaceAll(/\{(\w+)\}/g, ":$1");
+}
+
+function allowedMethods(path: string): readonly string[] {
+  const routes: Route[] = Object.values(ROUTES);
+  return routes
+    .filter((route) => new RegExp(`^${route.path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/:]+")}$`).test(path))
+    .map((route) => route.method);
+}
+
+function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Route, run: AnyRouteFunction): void {
+  app.route({
+    method: route.method,
+    url: routerPath(route.path),
+    handler: async (request, reply) => {
+      const principal = await admitCaller(deps, route, request);
+      const query = parseQuery(route, principal, request.query);
+      const body = parseBody(route, request);
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      const answer = await run({
+        principal,
+        params: request.params as { [name: string]: string },
+        query,
+        body,
+        header: (name) => singleHeader(request, name),
+        signal: gone.signal,
+      });
+      return send(deps, id, request, reply, answer, route.status);
+    },
+  });
+}
+
+/** A header sent twice is refused, never silently joined or dropped. */
+function singleHeader(request: FastifyRequest, name: string): string | undefined {
+  const values = request.raw.headersDistinct[name] ?? [];
+  if (values.length > 1)
+    throw name === "authorization"
+      ? new AppError("invalid_token", "invalid token")
+      : new AppError("bad_parameter", `the header ${name} is given twice`);
+  return values[0];
+}
+
+const NOBODY: Principal = { kind: "user", userId: "", tokenId: "", scope: "metrics" };
+
+async function admitCaller(deps: HttpDeps, route: Route, request: FastifyRequest): Promise<Principal> {
+  if (route.access === "open") return NOBODY;
+  const principal = await deps.authenticate(singleHeader(request, "authorization"));
+  if (route.access === "admin") {
+    if (principal.kind !== "admin") throw new AppError("admin_required", "admin required");
+    return principal;
+  }
+  const scope = scopeProblem(principal, route.access, route.method !== "GET");
+  if (scope !== null) throw new AppError("scope_required", scope);
+  return principal;
+}
+
+function parseQuery(route: Route, principal: Principal, given: unknown): unknown {
+  const query = given as { readonly [name: string]: unknown };
+  if (Object.hasOwn(query, "user") && Object.hasOwn(route.query.shape, "user") && principal.kind !== "admin")
+    throw new AppError("admin_required", "admin required");
+  const parsed = route.query.safeParse(query);
+  if (parsed.success) return parsed.data;
+  throw new AppError(
+    "bad_parameter",
+    parsed.error.issues.map((issue) => `${issue.path.join(".") || "query"}: ${issue.message}`).join("; "),
+  );
+}
+
+function parseBody(route: Route, request: FastifyRequest): unknown {
+  const bytes = request.body as Buffer | undefined;
+  const isJson = /^application\/json\b/i.test(request.headers["content-type"] ?? "");
+  if (route.body === null) {
+    if (bytes !== undefined && bytes.length > 0 && !(isJson && bytes.toString().trim() === "{}"))
+      throw new AppError("bad_parameter", "this call takes no body");
+    return null;
+  }
+  if (route.body.kind === "yaml") {
+    if (isJson || bytes === undefined) throw unsupported("send the TaskSpec as Content-Type: application/yaml");
+    return bytes;
+  }
+  if (!isJson || bytes === undefined) throw unsupported("send the body as Content-Type: application/json");
+  const parsed = route.body.schema.safeParse(parseJsonBody(bytes));
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map((issue): FieldProblem => ({
+    field: issue.path.join(".") || "body",
+    line: null,
+    column: null,
+    message: issue.message,
+    found: null,
+    allowed: null,
+  }));
+  throw new AppError("bad_parameter", fields.map((field) => `${field.field}: ${field.message}`).join("; "), { fields });
+}
+
+function unsupported(detail: string): Error {
+  return Object.assign(new Error(detail), { code: "FST_ERR_CTP_INVALID_MEDIA_TYPE" });
+}
+
+async function send(
+  deps: HttpDeps,
+  id: RouteId,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  answer: Answer,
+  status: number,
+): Promise<FastifyReply> {
+  void reply.code(answer.status ?? status).headers(answer.headers ?? {});
+  switch (answer.body.kind) {
+    case "none":
+      return reply.send();
+    case "json":
+      return reply.header("Content-Type", "application/json; charset=utf-8").send(JSON.stringify(answer.body.value));
+    case "raw":
+      return reply
+        .header("Content-Type", answer.body.type)
+        .send(typeof answer.body.bytes === "string" ? answer.body.bytes : Buffer.from(answer.body.bytes));
+    case "sse":
+      return stream(deps, id, request, reply, answer.body.events);
+  }
+}
+
+async function stream(
+  deps: HttpDeps,
+  id: RouteId,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  events: AsyncIterable<string>,
+): Promise<FastifyReply> {
+  const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { ...headers, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no" });
+  try {
+    for await (const event of events) {
+      if (raw.destroyed) break;
+      // A client that does not read stops the reading of the file, not the server's memory.
+      if (!raw.write(event)) await Promise.race([once(raw, "drain"), once(raw, "close")]);
+    }
+  } catch (error) {
+    if (!raw.destroyed) deps.log.warn({ request_id: request.id, route: id, error: String(error) }, "a stream ended early");
+  } finally {
+    raw.end();
+  }
+  return reply;
+}

@@ -1,0 +1,40 @@
+/** What a route's function is given and may answer. */
+import type { z } from "zod";
+import type { RouteId, ROUTES } from "../contract/routes.ts";
+import type { Principal } from "../domain/types.ts";
+
+export type Body<Id extends RouteId> = (typeof ROUTES)[Id]["body"] extends {
+  readonly kind: "json";
+  readonly schema: infer Schema extends z.ZodType;
+}
+  ? z.infer<Schema>
+  : (typeof ROUTES)[Id]["body"] extends { readonly kind: "yaml" }
+    ? Buffer
+    : null;
+
+export type Call<Id extends RouteId> = {
+  /** Throws for an open route: those have no caller. */
+  readonly principal: Principal;
+  readonly params: { readonly [name: string]: string };
+  readonly query: z.infer<(typeof ROUTES)[Id]["query"]>;
+  readonly body: Body<Id>;
+  readonly header: (name: string) => string | undefined;
+  /** Aborts when the client is gone or the server stops. */
+  readonly signal: AbortSignal;
+};
+
+export type Answer = {
+  readonly status?: number;
+  readonly headers?: { readonly [name: string]: string };
+  readonly body:
+    | { readonly kind: "json"; readonly value: unknown }
+    | { readonly kind: "raw"; readonly type: string; readonly bytes: Uint8Array | string }
+    | { readonly kind: "sse"; readonly events: AsyncIterable<string> }
+    | { readonly kind: "none" };
+};
+
+export function ok(value: unknown, headers: { readonly [name: string]: string } = {}): Answer {
+  return { headers, body: { kind: "json", value } };
+}
+
+export type RouteFunctions = { readonly [Id in RouteId]: (call: Call<Id>) => Promise<Answer> };

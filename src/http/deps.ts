@@ -1,0 +1,27 @@
+/** What the HTTP side is composed of; main/ makes it. */
+import type { Authenticate } from "../control/authenticate.ts";
+import type { CommandSource } from "../control/command-source.ts";
+import type { Cursors } from "../control/cursors.ts";
+import type { Clock, CommonFiles, Ids, JobFiles, Log, Store } from "../control/ports.ts";
+import type { SchedulerLoop } from "../control/scheduler/loop.ts";
+import type { SubmitDeps } from "../control/submit-task.ts";
+import type { UserDeps } from "../control/users.ts";
+import type { Meters } from "./meters.ts";
+
+export type HttpDeps = {
+  readonly version: string;
+  readonly store: Store;
+  readonly files: JobFiles;
+  readonly common: CommonFiles;
+  readonly commands: CommandSource;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Log;
+  readonly authenticate: Authenticate;
+  readonly cursors: Cursors;
+  readonly loop: SchedulerLoop;
+  readonly users: UserDeps;
+  readonly submit: SubmitDeps;
+  readonly meters: Meters;
+  readonly settings: { readonly maxRunningTasks: number; readonly ignoredFields: readonly string[]; readonly tickMs: number };
+};

@@ -1,0 +1,116 @@
+/** The queue, the nodes, profiles, and what operators' probes read. */
+import { openApiDocument } from "../contract/openapi.ts";
+import { renderTaskSummary } from "../contract/render.ts";
+import type { LoopView } from "../control/scheduler/loop.ts";
+import { readNodes, readQueue } from "../control/read-pool.ts";
+import type { Principal } from "../domain/types.ts";
+import { type Answer, ok, type RouteFunctions } from "./call.ts";
+import type { HttpDeps } from "./deps.ts";
+
+type Status = "ok" | "degraded" | "failing";
+type Check = { readonly status: Status; readonly ms: number };
+
+/** A loop that made no pass for so many ticks is late. */
+const LATE_TICKS = 30;
+
+export function poolRoutes(
+  deps: HttpDeps,
+): Pick<RouteFunctions, "readQueue" | "listNodes" | "listProfiles" | "healthz" | "readyz" | "metrics" | "openapi"> {
+  return {
+    readQueue: async ({ principal }) => {
+      const queue = await readQueue(deps.store, principal, deps.loop.view().nodes, deps.settings.maxRunningTasks);
+      return ok({
+        running: queue.running.map(({ task, attempt }) => renderTaskSummary(task, attempt)),
+        waiting: queue.waiting.map(({ task, attempt, position }) => ({ ...renderTaskSummary(task, attempt), position })),
+        hidden: queue.hidden,
+        notes: queue.notes,
+      });
+    },
+    listNodes: async ({ principal }) => ok(await nodes(deps, principal)),
+    listProfiles: async () =>
+      ok({ profiles: (await deps.commands.list()).map((profile) => ({ ...profile, verl: [...profile.verl] })), next_cursor: null }),
+    healthz: () => Promise.resolve(ok({ status: "ok" })),
+    readyz: () => ready(deps),
+    metrics: () => metrics(deps),
+    openapi: () => Promise.resolve(ok(openApiDocument(deps.version))),
+  };
+}
+
+function headOf(view: LoopView, principal: Principal) {
+  const { head } = view;
+  if (head?.kind === "up")
+    return {
+      state: "up",
+      epoch: null,
+      session: head.session,
+      address: principal.kind === "admin" ? head.address : null,
+      since: null,
+      text: `Ray ${head.rayVersion}`,
+    };
+  const text = head === null ? "not looked at yet" : principal.kind === "admin" ? head.error : "Ray's head does not answer";
+  return { state: "down", epoch: null, session: null, address: null, since: null, text };
+}
+
+async function nodes(deps: HttpDeps, principal: Principal) {
+  const view = deps.loop.view();
+  const rows = await readNodes(deps.store, principal, view.nodes ?? []);
+  return {
+    head: headOf(view, principal),
+    nodes: rows.map(({ node, gpusFree, cpusFree, tasks }) => ({
+      node: node.node,
+      state: "joined",
+      why: null,
+      gpus: { total: node.gpusTotal, free: gpusFree },
+      cpus: { total: node.cpusTotal, free: cpusFree },
+      tasks,
+      last_seen_at: null,
+    })),
+    next_cursor: null,
+  };
+}
+
+async function timed(deps: HttpDeps, work: () => Promise<Status>): Promise<Check> {
+  const start = deps.clock.monotonicMs();
+  const status = await work().catch((): Status => "failing");
+  return { status, ms: Math.round((deps.clock.monotonicMs() - start) * 10) / 10 };
+}
+
+/** 503 only when the database fails: without Ray or storage the server still accepts and queues. */
+async function ready(deps: HttpDeps): Promise<Answer> {
+  const view = deps.loop.view();
+  const [database, storage] = await Promise.all([
+    timed(deps, () => deps.store.leader.ping().then((): Status => "ok")),
+    timed(deps, () =>
+      deps.files.probe().then(
+        (): Status => "ok",
+        (): Status => "degraded",
+      ),
+    ),
+  ]);
+  const headUp = view.head?.kind === "up";
+  const age = view.at === null ? 0 : deps.clock.monotonicMs() - view.at;
+  const late = view.lastError !== null || age > deps.settings.tickMs * LATE_TICKS;
+  const checks: { [name: string]: Check } = {
+    database,
+    storage,
+    ray: { status: headUp ? "ok" : "degraded", ms: 0 },
+    head: { status: headUp ? "ok" : "degraded", ms: 0 },
+    loop: { status: late ? "degraded" : "ok", ms: Math.round(age) },
+  };
+  const worst: Status =
+    database.status === "failing" ? "failing" : Object.values(checks).some((check) => check.status !== "ok") ? "degraded" : "ok";
+  return { status: worst === "failing" ? 503 : 200, body: { kind: "json", value: { status: worst, checks } } };
+}
+
+async function metrics(deps: HttpDeps): Promise<Answer> {
+  const view = deps.loop.view();
+  const { meters } = deps;
+  meters.tasks(await deps.store.tasks.countByState());
+  meters.set("head_up", view.head?.kind === "up" ? 1 : 0);
+  meters.set("leader", view.leads ? 1 : 0);
+  if (view.at !== null) meters.set("loop_lag_seconds", (deps.clock.monotonicMs() - view.at) / 1000);
+  const total = (view.nodes ?? []).reduce((sum, node) => sum + node.gpusTotal, 0);
+  const used = (view.nodes ?? []).reduce((sum, node) => sum + node.gpusUsed, 0);
+  meters.gpus({ total, used, free: total - used });
+  return { body: { kind: "raw", type: meters.contentType, bytes: await meters.text() } };
+}

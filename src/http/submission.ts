@@ -1,0 +1,40 @@
+/** From the bytes and parameters of a POST to a Submission: every error of the file at once, with its line. */
+import type { Submission as Query } from "../contract/routes.ts";
+import { parseTaskSpec } from "../contract/task-spec.ts";
+import { actorOf } from "../domain/access.ts";
+import { AppError } from "../domain/app-error.ts";
+import type { Principal } from "../domain/types.ts";
+import type { Submission } from "../control/submit-task.ts";
+import { parseLabels } from "./labels.ts";
+
+/** Who the task belongs to: the caller, or, for the admin, the user named by `?user=`. */
+function ownerOf(principal: Principal, user: string | undefined): string {
+  if (principal.kind === "user") return principal.userId;
+  if (user === undefined) throw new AppError("bad_parameter", "the admin submits on behalf of a user: add ?user=<id>");
+  return user;
+}
+
+export function readSubmission(principal: Principal, query: Query, body: Buffer, ignoredFields: readonly string[]): Submission {
+  const userId = ownerOf(principal, query.user);
+  const parsed = parseTaskSpec(body, { ignoredFields });
+  if (!parsed.ok) {
+    const count = parsed.errors.length;
+    const [first] = parsed.errors;
+    const detail = count === 1 && first !== undefined ? `${first.field} ${first.message}` : `${count} errors in the TaskSpec`;
+    throw new AppError("invalid_spec", detail, { fields: parsed.errors });
+  }
+  return {
+    userId,
+    actor: actorOf(principal),
+    specText: body.toString("utf8"),
+    spec: parsed.spec,
+    specWarnings: parsed.warnings,
+    lineOf: (field) => parsed.positions.get(field) ?? { line: null, column: null },
+    name: query.name ?? null,
+    profile: query.profile ?? null,
+    priority: query.priority ?? 0,
+    labels: parseLabels(query.label),
+    deadline: query.deadline === undefined ? null : Date.parse(query.deadline),
+    maxRuntimeMs: query.max_runtime_s === undefined ? null : Math.round(query.max_runtime_s * 1000),
+  };
+}

@@ -1,0 +1,152 @@
+/** Tasks: submit, plan, read, change. */
+import { renderAttempt, renderEvent, renderTask, renderTaskSummary } from "../contract/render.ts";
+import { actorOf } from "../domain/access.ts";
+import { AppError } from "../domain/app-error.ts";
+import { formatSubmissionId, formatTaskId } from "../domain/ids.ts";
+import { TASK_STATES } from "../domain/task-state.ts";
+import type { Principal, Task, TaskState } from "../domain/types.ts";
+import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../control/change-task.ts";
+import { fitOf } from "../control/read-pool.ts";
+import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
+import { admit, submitTask } from "../control/submit-task.ts";
+import { type Answer, type Call, ok, type RouteFunctions } from "./call.ts";
+import type { HttpDeps } from "./deps.ts";
+import { parseLabels } from "./labels.ts";
+import { readSubmission } from "./submission.ts";
+
+type TaskRoutes = Pick<
+  RouteFunctions,
+  | "createTask"
+  | "planTask"
+  | "listTasks"
+  | "getTask"
+  | "getSpec"
+  | "listEvents"
+  | "listAttempts"
+  | "cancelTask"
+  | "holdTask"
+  | "releaseTask"
+  | "prioritizeTask"
+>;
+
+const KEY = /^[\x20-\x7e]{1,255}$/;
+
+export function taskRoutes(deps: HttpDeps): TaskRoutes {
+  const find = (call: { principal: Principal; params: { readonly [name: string]: string } }): Promise<Task> =>
+    getTask(deps.store, call.principal, call.params["task_id"] ?? "");
+  const show = async (task: Task): Promise<Answer> => {
+    const [row] = await withAttempts(deps.store, [task]);
+    return ok(renderTask(task, row?.attempt ?? null));
+  };
+  /** A change, then the task as it is now; the scheduler looks at once. */
+  const changed = async (task: Task): Promise<Answer> => {
+    deps.loop.wake();
+    return show(task);
+  };
+  return {
+    createTask: (call) => create(deps, call),
+    planTask: (call) => plan(deps, call),
+    listTasks: async ({ principal, query }) => {
+      const filter = {
+        userId: query.user ?? null,
+        states: parseStates(query.state),
+        workload: query.workload ?? null,
+        labels: parseLabels(query.label),
+      };
+      const page = await listTasks(deps.store, deps.cursors, principal, filter, query.cursor ?? null, query.limit);
+      return ok({ tasks: page.rows.map(({ task, attempt }) => renderTaskSummary(task, attempt)), next_cursor: page.nextCursor });
+    },
+    getTask: async (call) => show(await find(call)),
+    getSpec: async (call) => ({ body: { kind: "raw", type: "text/plain; charset=utf-8", bytes: (await find(call)).specText } }),
+    listEvents: async (call) => {
+      const page = await listEvents(
+        deps.store,
+        deps.cursors,
+        await find(call),
+        call.query.after ?? null,
+        call.query.cursor ?? null,
+        call.query.limit,
+      );
+      return ok({ events: page.rows.map(renderEvent), next_cursor: page.nextCursor });
+    },
+    listAttempts: async (call) => {
+      const task = await find(call);
+      return ok({ attempts: (await deps.store.tasks.attempts(task.taskId)).map(renderAttempt), next_cursor: null });
+    },
+    cancelTask: async (call) => {
+      const task = await cancelTask(deps, (await find(call)).taskId, actorOf(call.principal));
+      deps.loop.wake();
+      return ok({ task_id: task.taskId, state: task.state, cancel_requested: task.cancelRequestedAt !== null });
+    },
+    holdTask: async (call) => changed(await holdTask(deps, (await find(call)).taskId, actorOf(call.principal))),
+    releaseTask: async (call) => changed(await releaseTask(deps, (await find(call)).taskId, actorOf(call.principal))),
+    prioritizeTask: async (call) =>
+      changed(
+        await prioritizeTask(deps, (await find(call)).taskId, call.body.priority, actorOf(call.principal), call.principal.kind === "admin"),
+      ),
+  };
+}
+
+function parseStates(text: string | undefined): readonly TaskState[] | null {
+  if (text === undefined) return null;
+  return text.split(",").map((name) => {
+    const state = TASK_STATES.find((known) => known === name);
+    if (state === undefined)
+      throw new AppError("bad_parameter", `state ${JSON.stringify(name.slice(0, 40))} is none of ${TASK_STATES.join(", ")}`);
+    return state;
+  });
+}
+
+async function create(deps: HttpDeps, call: Call<"createTask">): Promise<Answer> {
+  const key = call.header("idempotency-key");
+  if (key !== undefined && !KEY.test(key))
+    throw new AppError("bad_parameter", "Idempotency-Key must be 1 to 255 printable ASCII characters");
+  const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
+  const admitted = await admit(deps.submit, submission);
+  const fingerprint = JSON.stringify([Object.entries(call.query).toSorted(([a], [b]) => (a < b ? -1 : 1)), call.body.toString("base64")]);
+  const answer = await submitTask(deps.submit, submission, admitted, key === undefined ? null : { key, fingerprint }, (created) =>
+    JSON.stringify({ task_id: created.taskId, state: created.state, warnings: created.warnings }),
+  );
+  deps.loop.wake();
+  return {
+    status: 201,
+    headers: { Location: `/api/v2/tasks/${answer.taskId}`, ...(answer.replayed ? { "Idempotent-Replayed": "true" } : {}) },
+    body: { kind: "raw", type: "application/json; charset=utf-8", bytes: answer.body },
+  };
+}
+
+async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
+  const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
+  const { choice, warnings } = await admit(deps.submit, submission);
+  const taskId = formatTaskId(submission.userId, submission.spec.workload, deps.clock.now(), "00000000");
+  const task = { taskId, userId: submission.userId, spec: submission.spec, profile: choice.profile };
+  const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null);
+  const view = deps.loop.view();
+  const fit = await fitOf(
+    deps.store,
+    choice.needs,
+    submission.priority,
+    view.head?.kind === "up" ? view.nodes : null,
+    deps.settings.maxRunningTasks,
+  );
+  return ok({
+    valid: true,
+    argv: command.argv,
+    env: command.env,
+    profile: { name: choice.profile.name, verl_version: choice.profile.verlVersion },
+    needs: { nodes: choice.needs.nodes, gpus_per_node: choice.needs.gpusPerNode, cpus_per_node: choice.needs.cpusPerNode },
+    fit: {
+      verdict: fit.verdict,
+      per_node: fit.perNode.map((node) => ({
+        node: node.node,
+        gpus_free: node.gpusFree,
+        cpus_free: node.cpusFree,
+        fits: node.fits,
+        why: node.why,
+      })),
+    },
+    position: fit.position,
+    estimate: null,
+    warnings,
+  });
+}
