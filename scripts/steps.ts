@@ -54,7 +54,10 @@ async function runStep(step: Step, log: string): Promise<StepOutcome> {
     if (step.live === true) process.stdout.write(chunk);
     else kept.push(chunk);
   };
-  const child = spawn(step.command, step.args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...step.env } });
+  // The output goes to a file as well, so colours only where the step's output is a person's to read.
+  const { FORCE_COLOR: _, ...inherited } = process.env;
+  const env = { ...inherited, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }), ...step.env };
+  const child = spawn(step.command, step.args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env });
   child.stdout.on("data", keep);
   child.stderr.on("data", keep);
   const why = await new Promise<string | null>((resolve) => {

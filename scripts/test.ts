@@ -45,7 +45,7 @@ async function attempt<T>(what: string, part: () => Promise<T>): Promise<T | nul
 
 async function runReal(env: TestWorld): Promise<void> {
   for (const [name, value] of Object.entries(env)) console.log(`     ${name}=${value}`);
-  const args = [tool("vitest"), "run", "--project", "real", "--passWithNoTests", ...vitestOptions("real")];
+  const args = [tool("vitest"), "run", "--project", "real", ...vitestOptions("real")];
   await runner.run({
     name: "real",
     command: process.execPath,
