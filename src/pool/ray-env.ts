@@ -1,0 +1,66 @@
+/** The environment Ray starts with. Every job inherits its raylet's whole environment, so nothing passes that is not named here. */
+import { delimiter, dirname } from "node:path";
+import { POOL_TAG } from "./tagged-processes.ts";
+
+const PASSED: ReadonlySet<string> = new Set([
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "TZ",
+  "LD_LIBRARY_PATH",
+  "CUDA_VISIBLE_DEVICES",
+  "CUDA_HOME",
+]);
+const PASSED_PREFIXES = ["LC_", "NCCL_", "NVIDIA_", "GLOO_"];
+
+export type RayEnv = {
+  /** What this program was started with; only known harmless names are taken from it. */
+  readonly parentEnv: { readonly [name: string]: string | undefined };
+  readonly python: string;
+  /** `<pool>/<node>`. */
+  readonly tag: string;
+  /** Null = this Ray has no token authentication. */
+  readonly tokenFile: string | null;
+  /** Given by the operator on purpose. */
+  readonly extra: { readonly [name: string]: string };
+};
+
+/** What head and workers share. The token goes by the path of its file, never by value. */
+export function rayEnv(given: RayEnv): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given.parentEnv)) {
+    const isPassed = PASSED.has(name) || PASSED_PREFIXES.some((prefix) => name.startsWith(prefix));
+    if (isPassed && value !== undefined) env[name] = value;
+  }
+  const path = given.parentEnv["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
+  return {
+    ...env,
+    PATH: `${dirname(given.python)}${delimiter}${path}`,
+    // Said explicitly both ways: left unset, a stray ~/.ray/auth_token would turn it on.
+    ...(given.tokenFile === null ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: given.tokenFile }),
+    RAY_USAGE_STATS_ENABLED: "0",
+    // A raylet with 64 logical CPUs would otherwise start 64 Python processes for the first driver.
+    RAY_prestart_worker_first_driver: "0",
+    SPT_NOENV: "1",
+    ...given.extra,
+    [POOL_TAG]: given.tag,
+  };
+}
+
+/** What only the head needs: usage reports each second, and a GCS that survives the head (null = this Ray has none). */
+export function headEnv(
+  gcsDir: string | null,
+  metricPorts: { readonly autoscaler: number; readonly dashboard: number },
+): Record<string, string> {
+  return {
+    AUTOSCALER_UPDATE_INTERVAL_S: "1",
+    AUTOSCALER_METRIC_PORT: String(metricPorts.autoscaler),
+    DASHBOARD_METRIC_PORT: String(metricPorts.dashboard),
+    ...(gcsDir === null ? {} : { RAY_gcs_storage: "rocksdb", RAY_gcs_storage_path: gcsDir }),
+  };
+}
+
+/** Workers and their jobs wait this long for a lost head: longer than a restart of it takes (measured: 8 s quiet, tens of seconds under load). */
+export const WORKER_ENV: { readonly [name: string]: string } = { RAY_gcs_rpc_server_reconnect_timeout_s: "120" };

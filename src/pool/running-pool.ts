@@ -1,0 +1,240 @@
+/** The life of a local pool from the first process to the last: start, watch, bring back, take down. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import type { RayCluster } from "../control/ports.ts";
+import { createHeadPublisher, type HeadFacts, type HeadPublisher } from "./head-claim.ts";
+import type { HeadOwner } from "./head-file.ts";
+import { endLaunchers } from "./launcher-stop.ts";
+import type { LocalPoolOptions, PoolDescription, PoolEnd } from "./pool-options.ts";
+import type { PoolLock } from "./pool-lock.ts";
+import type { PlannedNode, PoolPlan } from "./pool-plan.ts";
+import { isPortOpen } from "./port-open.ts";
+import type { Containment, RayInstall } from "./ray-install.ts";
+import { exitText, logTail, spawnRay } from "./ray-process.ts";
+import { superviseNode, type SupervisedNode } from "./supervised-node.ts";
+import { killTagged } from "./tagged-processes.ts";
+import { removeTempDir } from "./temp-dir.ts";
+
+export type PreparedPool = {
+  readonly install: RayInstall;
+  readonly containment: Containment;
+  readonly plan: PoolPlan;
+  readonly tokenFile: string | null;
+  readonly owner: HeadOwner;
+  readonly epoch: number;
+  readonly warnings: readonly string[];
+};
+
+export type RunningPool = {
+  readonly options: LocalPoolOptions;
+  readonly prepared: PreparedPool;
+  readonly lock: PoolLock;
+  readonly cluster: RayCluster;
+  readonly publisher: HeadPublisher;
+  /** Aborted when the pool begins to end. */
+  readonly lifetime: AbortController;
+  /** The head first. */
+  readonly nodes: SupervisedNode[];
+  session: string;
+  ending: Promise<void> | null;
+};
+
+export const SWEEP_MS = 20_000;
+const POLL_MS = 200;
+/** A start may fail by a port that was taken meanwhile; three in a row have a reason. */
+const START_TRIES = 3;
+
+export function createRunningPool(options: LocalPoolOptions, prepared: PreparedPool, lock: PoolLock): RunningPool {
+  const { plan, tokenFile, owner, epoch } = prepared;
+  return {
+    options,
+    prepared,
+    lock,
+    cluster: options.connect({ baseUrl: plan.dashboardUrl, tokenFile, address: plan.address }),
+    publisher: createHeadPublisher(options.discoveryDir, owner, epoch, options.clock, options.log),
+    lifetime: new AbortController(),
+    nodes: [],
+    session: "",
+    ending: null,
+  };
+}
+
+/** Starts head and workers and publishes head.json; resolves when all workers are ALIVE. */
+export async function bringUp(pool: RunningPool, signal: AbortSignal): Promise<void> {
+  const { plan, install } = pool.prepared;
+  const head = supervise(pool, plan.head, () => followHeadRestart(pool, head));
+  await waitFor(pool, "the head's GCS listening", [head], async () => (await isPortOpen(plan.address)) || null, signal);
+  // The dashboard needs seconds more; where workers need nothing of each other they start meanwhile.
+  if (!install.hasWorkerTempDir) pool.session = await headSession(pool, head, signal);
+  for (const [index, planned] of plan.workers.entries()) {
+    supervise(pool, planned, () => undefined);
+    // Where workers share one temp directory, two that start at once grab the same socket.
+    if (!install.hasWorkerTempDir) await workersAlive(pool, index + 1, signal);
+  }
+  pool.session = await headSession(pool, head, signal);
+  await workersAlive(pool, plan.workers.length, signal);
+  pool.publisher.publish(factsOf(pool));
+}
+
+/** Resolves after the pool is down, for whatever reason. */
+export async function watchPool(pool: RunningPool): Promise<PoolEnd> {
+  const [head, ...workers] = pool.nodes;
+  const reasons: Promise<string | null>[] = [
+    new Promise((resolve) => pool.lifetime.signal.addEventListener("abort", () => resolve(null), { once: true })),
+    pool.publisher
+      .run(() => factsOf(pool), pool.lifetime.signal)
+      .then((why) => (why === "superseded" ? "a newer head took over this cluster" : null)),
+  ];
+  if (head !== undefined) reasons.push(head.ended.then((exit) => (exit === null ? null : `the head ${exitText(exit)} again and again`)));
+  if (workers.length > 0) {
+    const all = Promise.all(workers.map((worker) => worker.ended));
+    reasons.push(all.then((exits) => (exits.includes(null) ? null : "every worker ends as soon as it is started")));
+  }
+  const why = await Promise.race(reasons);
+  await takeDown(pool);
+  return typeof why === "string" ? { kind: "failed", error: why } : { kind: "stopped" };
+}
+
+/** Ends everything, once; every caller gets the same end. */
+export function takeDown(pool: RunningPool): Promise<void> {
+  pool.ending ??= endAll(pool);
+  return pool.ending;
+}
+
+async function endAll(pool: RunningPool): Promise<void> {
+  const { options, lock, nodes } = pool;
+  pool.lifetime.abort(new Error("the pool is stopped"));
+  try {
+    await endLaunchers(lock.id, options.drainMs, options.clock);
+    const [head, ...workers] = nodes;
+    await Promise.all(workers.map((node) => node.stop()));
+    await head?.stop();
+    await killTagged(lock.id, options.clock, SWEEP_MS, new AbortController().signal);
+    removeTempDir(options.tempRoot, lock.id);
+    options.onProcesses([]);
+    pool.publisher.release();
+  } finally {
+    await lock.release();
+  }
+}
+
+export function describePool(pool: RunningPool): PoolDescription {
+  const { options, prepared } = pool;
+  const { plan, install } = prepared;
+  return {
+    cluster: options.cluster,
+    rayVersion: install.rayVersion,
+    pythonVersion: install.pythonVersion,
+    session: pool.session,
+    address: plan.address,
+    dashboardUrl: plan.dashboardUrl,
+    tokenFile: prepared.tokenFile,
+    containment: prepared.containment,
+    epoch: prepared.epoch,
+    nodes: [plan.head, ...plan.workers].map(({ name, address, spawning }) => {
+      const starts = pool.nodes.find((node) => node.name === name)?.starts() ?? 0;
+      return { name, address, starts, logFile: spawning.logFile };
+    }),
+    processes: processesOf(pool),
+    warnings: prepared.warnings,
+  };
+}
+
+function processesOf(pool: RunningPool) {
+  return pool.nodes.map((node) => node.record()).filter((record) => record !== null);
+}
+
+function factsOf(pool: RunningPool): HeadFacts {
+  const { plan, install } = pool.prepared;
+  return {
+    cluster: pool.options.cluster,
+    session: pool.session,
+    address: plan.address,
+    dashboard_url: plan.dashboardUrl,
+    ray_version: install.rayVersion,
+    python_version: install.pythonVersion,
+  };
+}
+
+function supervise(pool: RunningPool, planned: PlannedNode, onRestart: () => void): SupervisedNode {
+  const { clock, log, onProcesses } = pool.options;
+  const node = superviseNode({
+    name: planned.name,
+    start: () => spawnRay(planned.spawning),
+    beforeRestart: async () => {
+      await killTagged(planned.tag, clock, SWEEP_MS, pool.lifetime.signal);
+      // `ray start --head` refuses to start while this names a GCS that it takes for alive.
+      rmSync(join(planned.tempDir, "ray_current_cluster"), { force: true });
+    },
+    onRestart: () => {
+      onProcesses(processesOf(pool));
+      onRestart();
+    },
+    clock,
+    log,
+  });
+  pool.nodes.push(node);
+  onProcesses(processesOf(pool));
+  return node;
+}
+
+/** A head without its memory is another cluster to a raylet, which would notice only after 46 s (measured): start the workers anew. */
+function followHeadRestart(pool: RunningPool, head: SupervisedNode): void {
+  const { log } = pool.options;
+  const follow = async () => {
+    const session = await headSession(pool, head, pool.lifetime.signal);
+    if (session === pool.session) return log.info({ session }, "the head is back with its memory");
+    log.warn({ session, before: pool.session }, "the head came back empty and the workers join it anew");
+    pool.session = session;
+    pool.publisher.publish(factsOf(pool));
+    for (const node of pool.nodes) if (node !== head) node.restart();
+  };
+  follow().catch((error: unknown) => {
+    if (!pool.lifetime.signal.aborted) log.error({ err: error }, "the head was started again and does not answer");
+  });
+}
+
+function headSession(pool: RunningPool, head: SupervisedNode, signal: AbortSignal): Promise<string> {
+  const look = async () => {
+    const view = await pool.cluster.head(signal);
+    return view.kind === "up" ? view.session : null;
+  };
+  return waitFor(pool, "an answer of the head", [head], look, signal);
+}
+
+async function workersAlive(pool: RunningPool, count: number, signal: AbortSignal): Promise<void> {
+  const wanted = pool.prepared.plan.workers.slice(0, count).map((worker) => worker.name);
+  const look = async () => {
+    const views = await pool.cluster.nodes(signal).catch(() => []);
+    return wanted.every((name) => views.some((view) => view.node === name)) ? true : null;
+  };
+  await waitFor(pool, `${wanted.join(", ")} joining`, pool.nodes.slice(1), look, signal);
+}
+
+/** Polls until `look` gives something; throws at the deadline, or when one of `watched` ends as soon as it is started. */
+async function waitFor<T>(
+  pool: RunningPool,
+  what: string,
+  watched: readonly SupervisedNode[],
+  look: () => Promise<T | null>,
+  signal: AbortSignal,
+): Promise<T> {
+  const { clock, startTimeoutMs } = pool.options;
+  const start = clock.monotonicMs();
+  for (;;) {
+    const found = await look();
+    if (found !== null) return found;
+    const failing = watched.find((node) => node.starts() > START_TRIES);
+    if (failing !== undefined) throw startFailure(pool, `${failing.name} ends as soon as it is started`, failing.name);
+    if (clock.monotonicMs() - start > startTimeoutMs) {
+      throw startFailure(pool, `${what} took more than ${startTimeoutMs} ms`, watched[0]?.name ?? "head");
+    }
+    await clock.sleep(POLL_MS, signal);
+  }
+}
+
+function startFailure(pool: RunningPool, what: string, node: string): Error {
+  const { plan } = pool.prepared;
+  const logFile = [plan.head, ...plan.workers].find((planned) => planned.name === node)?.spawning.logFile ?? "";
+  return new Error(`the Ray pool is not up: ${what}. ${logFile} ends with:\n${logTail(logFile, 20)}`);
+}

@@ -1,0 +1,77 @@
+/**
+ * Finds the processes of a pool by a variable in their environment, which every descendant inherits, whatever its parent, group or session became.
+ * `SPT_NOENV=1` stands beside it: without it Ray's setproctitle blanks /proc/PID/environ (docs/interfaces, measured on Ray 2.60).
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import type { Clock } from "../control/ports.ts";
+import { isGone, startTicksOf } from "./process-record.ts";
+
+export const POOL_TAG = "VERLPOOL_POOL_NODE";
+
+export type TaggedProcess = { readonly pid: number; readonly startTicks: number; readonly node: string; readonly argv: readonly string[] };
+
+/** Living processes whose tag is `tag` or lies under it (`<tag>/…`). Processes of other users can't be read and are none of ours. */
+export function findTagged(tag: string): readonly TaggedProcess[] {
+  const found: TaggedProcess[] = [];
+  for (const entry of readdirSync("/proc")) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const node = tagOf(pid);
+    if (node === null || (node !== tag && !node.startsWith(`${tag}/`))) continue;
+    const startTicks = startTicksOf(pid);
+    if (startTicks !== null) found.push({ pid, startTicks, node, argv: argvOf(pid) });
+  }
+  return found;
+}
+
+export function signalTagged(processes: readonly TaggedProcess[], signal: NodeJS.Signals): void {
+  for (const found of processes) {
+    if (startTicksOf(found.pid) !== found.startTicks) continue;
+    try {
+      process.kill(found.pid, signal);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+}
+
+/** Kills until none is left; resolves with how many were killed, and throws when some outlive `deadlineMs` (uninterruptible I/O). */
+export async function killTagged(tag: string, clock: Clock, deadlineMs: number, signal: AbortSignal): Promise<number> {
+  const start = clock.monotonicMs();
+  const killed = new Set<string>();
+  for (;;) {
+    const found = findTagged(tag);
+    if (found.length === 0) return killed.size;
+    for (const { pid, startTicks } of found) killed.add(`${pid}/${startTicks}`);
+    signalTagged(found, "SIGKILL");
+    if (clock.monotonicMs() - start > deadlineMs) {
+      throw new Error(
+        `${found.length} processes of the pool outlive SIGKILL (pids ${found.map((one) => one.pid).join(", ")}): a hung mount or device holds them`,
+      );
+    }
+    await clock.sleep(50, signal);
+  }
+}
+
+function tagOf(pid: number): string | null {
+  const prefix = `${POOL_TAG}=`;
+  return (
+    readWords(`/proc/${pid}/environ`)
+      .find((word) => word.startsWith(prefix))
+      ?.slice(prefix.length) ?? null
+  );
+}
+
+function argvOf(pid: number): readonly string[] {
+  return readWords(`/proc/${pid}/cmdline`);
+}
+
+function readWords(path: string): readonly string[] {
+  try {
+    return readFileSync(path, "utf8").split("\0");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (isGone(error) || code === "EACCES" || code === "EPERM") return [];
+    throw error;
+  }
+}
