@@ -1,7 +1,8 @@
 /**
- * Lines of src covered by everything the test run started: vitest's own report, and what V8 wrote in the processes that tests started
- * (servers, command lines, helpers), which run the same .ts files through Node's type stripping.
+ * Lines of src covered by everything the test run started: vitest's own report, what V8 wrote in the processes that tests started (servers, command
+ * lines, helpers), which run the same .ts files through Node's type stripping, and what test/support/trace_launch.py noted of the launcher.
  */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { stripTypeScriptTypes } from "node:module";
@@ -10,6 +11,16 @@ import { fileURLToPath } from "node:url";
 import { convert } from "ast-v8-to-istanbul";
 import { parseSync } from "oxc-parser";
 import { root } from "./steps.ts";
+
+const LAUNCHER = join(root, "src", "launcher", "launch.py");
+/** Prints the numbers of the lines that a Python file can run. */
+const PYTHON_LINES = `
+import json, sys
+def lines(code):
+    own = {line for _, _, line in code.co_lines() if line}
+    return own.union(*(lines(const) for const in code.co_consts if hasattr(const, "co_lines")))
+print(json.dumps(sorted(lines(compile(open(sys.argv[1]).read(), sys.argv[1], "exec")))))
+`;
 
 /** Line number → how often it ran. */
 type Lines = Map<number, number>;
@@ -27,14 +38,22 @@ export type Coverage = {
   readonly percent: number;
 };
 
-/** `reports`: coverage-final.json files of vitest. `rawDirs`: folders that were NODE_V8_COVERAGE for child processes. Missing ones count as empty. */
-export async function measureCoverage(reports: readonly string[], rawDirs: readonly string[]): Promise<Coverage> {
+/**
+ * `reports`: coverage-final.json files of vitest. `rawDirs`: folders that were NODE_V8_COVERAGE for child processes. `launcherNotes`: the folder of the
+ * launcher's traces, null = not measured. Missing ones count as empty.
+ */
+export async function measureCoverage(
+  reports: readonly string[],
+  rawDirs: readonly string[],
+  launcherNotes: string | null,
+): Promise<Coverage> {
   const byFile = new Map<string, Lines>();
   for (const path of reports.filter((report) => existsSync(report))) {
     for (const [file, report] of Object.entries<FileReport>(JSON.parse(readFileSync(path, "utf8"))))
       addLines(byFile, file, linesOf(report));
   }
   for (const script of childScripts(rawDirs)) addLines(byFile, fileURLToPath(script.url), linesOf(await toReport(script)));
+  if (launcherNotes !== null) addLines(byFile, LAUNCHER, launcherLines(launcherNotes));
   const files = [...byFile].map(([file, lines]) => fileCoverage(file, lines));
   const covered = files.reduce((sum, file) => sum + file.covered, 0);
   const total = files.reduce((sum, file) => sum + file.total, 0);
@@ -112,6 +131,16 @@ function isSource(url: string): boolean {
   if (!url.startsWith("file://") || !url.endsWith(".ts") || url.endsWith(".test.ts")) return false;
   const file = fileURLToPath(url);
   return file.startsWith(join(root, "src/")) && existsSync(file);
+}
+
+function launcherLines(notes: string): Lines {
+  const runnable: readonly number[] = JSON.parse(execFileSync("python3", ["-c", PYTHON_LINES, LAUNCHER], { encoding: "utf8" }));
+  const lines: Lines = new Map(runnable.map((line) => [line, 0]));
+  const names = existsSync(notes) ? readdirSync(notes) : [];
+  for (const line of names.flatMap((name): readonly number[] => JSON.parse(readFileSync(join(notes, name), "utf8")))) {
+    if (lines.has(line)) lines.set(line, 1);
+  }
+  return lines;
 }
 
 async function toReport(script: ScriptCoverage): Promise<FileReport> {

@@ -2,7 +2,7 @@
  * `npm test`: sets up a fresh machine, then runs everything: the gate, the suite against real Ray, verl and Postgres, and the coverage floor.
  * The last line is `N passed, N failed`; the exit status goes by it. Logs of all steps lie in .cache/test.
  */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describeLowest, measureCoverage } from "./coverage.ts";
 import { GATE_TOOLS, runGate } from "./gate.ts";
@@ -18,11 +18,18 @@ const out = join(root, ".cache", "test");
 rmSync(out, { recursive: true, force: true });
 const runner = stepRunner(out);
 const childCoverage = join(out, "child-coverage");
+/** The launcher runs on Linux only; elsewhere its tests are left out, and so is its measure. */
+const launcherNotes = process.platform === "linux" ? join(out, "launcher-coverage") : null;
+const measured = {
+  VERLPOOL_TEST_CHILD_COVERAGE: childCoverage,
+  ...(launcherNotes === null ? {} : { VERLPOOL_LAUNCH_COVERAGE: launcherNotes }),
+};
 /** What failed and is no test: a tool of the gate, the set-up, a report that is missing, the floor. */
 const troubles: string[] = [];
 
+if (launcherNotes !== null) mkdirSync(launcherNotes);
 await attempt("system packages", () => installSystemPackages(runner));
-await runGate(runner, vitestOptions("unit"), { VERLPOOL_TEST_CHILD_COVERAGE: childCoverage });
+await runGate(runner, vitestOptions("unit"), measured);
 const world = await attempt("Python environments", () => preparePython(runner));
 console.log(`set up and gate done after ${seconds(performance.now() - started)}`);
 if (world !== null) await runReal(world);
@@ -51,7 +58,7 @@ async function runReal(env: TestWorld): Promise<void> {
     command: process.execPath,
     args,
     live: true,
-    env: { ...env, VERLPOOL_TEST_CHILD_COVERAGE: childCoverage },
+    env: { ...env, ...measured },
   });
 }
 
@@ -93,7 +100,7 @@ function readTotals(project: string): Totals {
 async function reportCoverage(): Promise<void> {
   const begun = performance.now();
   const reports = ["unit", "real"].map((project) => join(out, `coverage-${project}`, "coverage-final.json"));
-  const coverage = await measureCoverage(reports, [childCoverage]);
+  const coverage = await measureCoverage(reports, [childCoverage], launcherNotes);
   const isEnough = coverage.percent >= LINES_FLOOR;
   if (!isEnough) troubles.push("coverage");
   console.log(

@@ -19,7 +19,7 @@ test("lines that only a child process ran count, and lines nobody ran are named"
       stderr: "",
     });
 
-    const alone = await measureCoverage([], [raw]);
+    const alone = await measureCoverage([], [raw], null);
     expect(alone.files.map((file) => file.file)).toEqual(["src/main/asset-file.ts"]);
     expect(alone.files[0]?.missed).toEqual([5]);
     expect(describeLowest(alone, 5)).toMatch(/^ ?66\.7% {2}src\/main\/asset-file\.ts {2}not run: 5$/);
@@ -27,8 +27,23 @@ test("lines that only a child process ran count, and lines nobody ran are named"
     const report = join(work, "coverage-final.json");
     const start = { line: 5, column: 2 };
     writeFileSync(report, JSON.stringify({ [source]: { statementMap: { "0": { start, end: start } }, s: { "0": 1 } } }));
-    expect((await measureCoverage([report, join(work, "absent.json")], [raw])).percent).toBe(100);
+    expect((await measureCoverage([report, join(work, "absent.json")], [raw], null)).percent).toBe(100);
   } finally {
     rmSync(work, { recursive: true });
+  }
+});
+
+test("lines of the launcher count by what its traces noted", async () => {
+  const notes = mkdtempSync(join(tmpdir(), "verlpool-coverage-"));
+  try {
+    const [before] = (await measureCoverage([], [], notes)).files;
+    expect(before).toMatchObject({ file: "src/launcher/launch.py", covered: 0 });
+    const [first, second] = before?.missed ?? [];
+    writeFileSync(join(notes, "1-a.json"), JSON.stringify([first]));
+    // A comment's line, as a tracer of another version might note one: it can't be covered.
+    writeFileSync(join(notes, "1-b.json"), JSON.stringify([first, second, 1_000_000]));
+    expect((await measureCoverage([], [], notes)).covered).toBe(2);
+  } finally {
+    rmSync(notes, { recursive: true });
   }
 });
