@@ -1,0 +1,24 @@
+/** Logs and metrics of an attempt by byte range. A missing file, also a missing directory of a job that never began, is empty. */
+import { readdirSync } from "node:fs";
+import type { LogRange } from "../control/ports.ts";
+import { attemptDirectory } from "./attempt-directory.ts";
+import { EMPTY_RANGE, readLines, readRange, readTail } from "./log-range.ts";
+import { withOwnFile } from "./regular-file.ts";
+
+export function readJobLog(root: string, userId: string, submissionId: string, offset: number, limit: number): LogRange {
+  return read(root, userId, submissionId, "driver.log", (fd, size) => readRange(fd, size, offset, limit));
+}
+
+export function tailJobLog(root: string, userId: string, submissionId: string, lines: number, maxBytes: number): LogRange {
+  return read(root, userId, submissionId, "driver.log", (fd, size) => readTail(fd, size, lines, maxBytes));
+}
+
+export function readJobMetrics(root: string, userId: string, submissionId: string, offset: number): LogRange {
+  return read(root, userId, submissionId, "metrics.jsonl", (fd, size) => readLines(fd, size, offset));
+}
+
+function read(root: string, userId: string, submissionId: string, name: string, use: (fd: number, size: number) => LogRange): LogRange {
+  const directory = attemptDirectory(root, userId, submissionId);
+  if (!readdirSync(directory).includes("logs")) return EMPTY_RANGE;
+  return withOwnFile(root, `${directory}/logs/${name}`, (fd, stats) => use(fd, stats.size)) ?? EMPTY_RANGE;
+}

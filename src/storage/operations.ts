@@ -1,0 +1,80 @@
+/** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
+import type { LogRange, PathCheck, PreparedAttempt } from "../control/ports.ts";
+import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
+import { writeApiFile, type ApiRecord } from "./api-file.ts";
+import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
+import { checkCommonPath, hasCachedModel, readVerlVersion } from "./common-directory.ts";
+import { discoveryFile, readHeadFile, type HeadReading, type HeadTrust } from "./head-file.ts";
+import { installLauncher } from "./install-launcher.ts";
+import { type ProfileFile, readProfileFiles } from "./profile-files.ts";
+import { readJobLog, readJobMetrics, tailJobLog } from "./job-logs.ts";
+
+export type StorageConfig = {
+  /** Where this process sees /private. */
+  readonly sharedRoot: string;
+  /** Places outside of /private/common that links in it may lead to, as this process sees them. */
+  readonly allowedSymlinkTargets: readonly string[];
+};
+
+type Job = { readonly userId: string; readonly submissionId: string };
+
+/** `tag` makes names of temporary files private to one call. */
+export type Operations = {
+  readonly prepare: { readonly args: { readonly attempt: PreparedAttempt; readonly tag: string }; readonly result: null };
+  readonly look: { readonly args: Job; readonly result: AttemptFiles };
+  readonly revoke: {
+    readonly args: Job & { readonly claim: ServerClaim };
+    readonly result: { readonly kind: "won" | "lost"; readonly claim: Claim };
+  };
+  readonly stop: { readonly args: Job & { readonly why: StopWhy; readonly at: string; readonly tag: string }; readonly result: null };
+  readonly readLog: { readonly args: Job & { readonly offset: number; readonly limit: number }; readonly result: LogRange };
+  readonly tailLog: { readonly args: Job & { readonly lines: number; readonly maxBytes: number }; readonly result: LogRange };
+  readonly readMetrics: { readonly args: Job & { readonly offset: number }; readonly result: LogRange };
+  readonly probe: { readonly args: { readonly host: string }; readonly result: null };
+  readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
+  readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
+  readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
+  readonly readHead: { readonly args: { readonly cluster: string; readonly trust: HeadTrust }; readonly result: HeadReading };
+  readonly writeApi: { readonly args: { readonly cluster: string; readonly api: ApiRecord; readonly tag: string }; readonly result: null };
+  readonly readProfiles: { readonly args: Record<string, never>; readonly result: readonly ProfileFile[] };
+  readonly installLauncher: { readonly args: { readonly text: string; readonly tag: string }; readonly result: string };
+};
+
+export type OperationName = keyof Operations;
+
+type Table = { readonly [N in OperationName]: (config: StorageConfig, args: Operations[N]["args"]) => Operations[N]["result"] };
+
+const TABLE: Table = {
+  prepare: ({ sharedRoot }, { attempt, tag }) => (prepareAttempt(sharedRoot, attempt, tag), null),
+  look: ({ sharedRoot }, { userId, submissionId }) => lookAtAttempt(sharedRoot, userId, submissionId),
+  revoke: ({ sharedRoot }, { userId, submissionId, claim }) => revokeAttempt(sharedRoot, userId, submissionId, claim),
+  stop: ({ sharedRoot }, { userId, submissionId, why, at, tag }) => (stopAttempt(sharedRoot, userId, submissionId, why, at, tag), null),
+  readLog: ({ sharedRoot }, { userId, submissionId, offset, limit }) => readJobLog(sharedRoot, userId, submissionId, offset, limit),
+  tailLog: ({ sharedRoot }, { userId, submissionId, lines, maxBytes }) => tailJobLog(sharedRoot, userId, submissionId, lines, maxBytes),
+  readMetrics: ({ sharedRoot }, { userId, submissionId, offset }) => readJobMetrics(sharedRoot, userId, submissionId, offset),
+  probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
+  checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
+  verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),
+  hasModel: (config, { id }) => hasCachedModel(commonRoot(config), id),
+  readHead: ({ sharedRoot }, { cluster, trust }) => readHeadFile(discoveryFile(sharedRoot, cluster, "head.json"), trust),
+  writeApi: ({ sharedRoot }, { cluster, api, tag }) => (writeApiFile(sharedRoot, cluster, api, tag), null),
+  readProfiles: ({ sharedRoot }) => readProfileFiles(sharedRoot),
+  installLauncher: ({ sharedRoot }, { text, tag }) => installLauncher(sharedRoot, text, tag),
+};
+
+/** Runs one operation now, in this process; throws whatever the file system answers. */
+export function runOperation<N extends OperationName>(
+  config: StorageConfig,
+  name: N,
+  args: Operations[N]["args"],
+): Operations[N]["result"] {
+  return TABLE[name](config, args);
+}
+
+export function isOperationName(name: unknown): name is OperationName {
+  return typeof name === "string" && Object.hasOwn(TABLE, name);
+}
+
+function commonRoot(config: StorageConfig) {
+  return { root: config.sharedRoot, allowedSymlinkTargets: config.allowedSymlinkTargets };
+}

@@ -1,0 +1,29 @@
+/** The operator's profiles: `<name>@<version>.yaml` under common/verlpool/profiles, as texts; their meaning is read elsewhere. */
+import { readdirSync } from "node:fs";
+import { readSmall } from "./regular-file.ts";
+import { errorCode } from "./trouble.ts";
+
+export type ProfileFile = { readonly fileName: string; readonly text: string };
+
+const MAX_PROFILES = 2_000;
+const NAME = /^[a-z0-9][a-z0-9-]*@[0-9]+\.yaml$/;
+
+/** Sorted by name; [] when the directory is missing. Other files there are not looked at. */
+export function readProfileFiles(root: string): readonly ProfileFile[] {
+  const directory = `${root}/common/verlpool/profiles`;
+  let names: string[];
+  try {
+    names = readdirSync(directory);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .slice(0, MAX_PROFILES)
+    .flatMap((fileName) => {
+      const bytes = readSmall(`${directory}/${fileName}`);
+      return bytes === null ? [] : [{ fileName, text: bytes.toString("utf8") }];
+    });
+}
