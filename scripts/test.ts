@@ -2,7 +2,8 @@
  * `npm test`: sets up a fresh machine, then runs everything: the gate, the suite against real Ray, verl and Postgres, and the coverage floor.
  * The last line is `N passed, N failed`; the exit status goes by it. Logs of all steps lie in .cache/test.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeLowest, measureCoverage } from "./coverage.ts";
 import { GATE_TOOLS, runGate } from "./gate.ts";
@@ -19,7 +20,7 @@ rmSync(out, { recursive: true, force: true });
 const runner = stepRunner(out);
 const childCoverage = join(out, "child-coverage");
 /** The launcher runs on Linux only; elsewhere its tests are left out, and so is its measure. */
-const launcherNotes = process.platform === "linux" ? join(out, "launcher-coverage") : null;
+const launcherNotes = process.platform === "linux" ? mkdtempSync(join(tmpdir(), "verlpool-launcher-coverage-")) : null;
 const measured = {
   VERLPOOL_TEST_CHILD_COVERAGE: childCoverage,
   ...(launcherNotes === null ? {} : { VERLPOOL_LAUNCH_COVERAGE: launcherNotes }),
@@ -27,7 +28,8 @@ const measured = {
 /** What failed and is no test: a tool of the gate, the set-up, a report that is missing, the floor. */
 const troubles: string[] = [];
 
-if (launcherNotes !== null) mkdirSync(launcherNotes);
+// Some of its tests run it as another user.
+if (launcherNotes !== null) chmodSync(launcherNotes, 0o1777);
 await attempt("system packages", () => installSystemPackages(runner));
 await runGate(runner, vitestOptions("unit"), measured);
 const world = await attempt("Python environments", () => preparePython(runner));
@@ -37,6 +39,7 @@ if (world !== null) await runReal(world);
 const totals = ["unit", ...(world === null ? [] : ["real"])].map((project) => readTotals(project));
 troubles.push(...runner.outcomes.filter((outcome) => !outcome.ok && GATE_TOOLS.includes(outcome.name)).map((outcome) => outcome.name));
 await reportCoverage();
+if (launcherNotes !== null) rmSync(launcherNotes, { recursive: true });
 finish();
 
 /** Runs a part that later parts need; a failure is reported and counted, and the rest goes on. */
