@@ -39,15 +39,33 @@ export async function installSystemPackages(runner: Runner): Promise<void> {
   if (!outcome.ok || left.length > 0) throw new Error(`\`${command}\` did not bring ${left.join(", ")}; see ${outcome.log}`);
 }
 
-/** The Python environments of the real suite; each already given in the environment is used as it is. */
+/**
+ * The Python environments of the real suite: what `verlpool prepare` makes of the shared storage, so that it is tested as users get it, and the oldest
+ * Ray. Each that the environment already names is used as it is.
+ */
 export async function preparePython(runner: Runner): Promise<TestWorld> {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "verlpool-test");
   mkdirSync(cache, { recursive: true });
+  const testRoot = process.env["VERLPOOL_TEST_ROOT"] ?? join(cache, "root");
   return {
-    VERLPOOL_TEST_PYTHON: process.env["VERLPOOL_TEST_PYTHON"] ?? (await environment(runner, cache, "verl")),
+    VERLPOOL_TEST_ROOT: testRoot,
+    VERLPOOL_TEST_PYTHON: process.env["VERLPOOL_TEST_PYTHON"] ?? (await preparedPython(runner, testRoot)),
     VERLPOOL_TEST_PYTHON_RAY251: process.env["VERLPOOL_TEST_PYTHON_RAY251"] ?? (await environment(runner, cache, "ray251")),
-    VERLPOOL_TEST_ROOT: process.env["VERLPOOL_TEST_ROOT"] ?? join(cache, "root"),
   };
+}
+
+async function preparedPython(runner: Runner, testRoot: string): Promise<string> {
+  const args = [
+    join(root, "bin", "verlpool"),
+    "prepare",
+    "--root",
+    testRoot,
+    ...(existing === null ? [] : ["--existing-python", existing]),
+  ];
+  const outcome = await runner.run({ name: "verlpool prepare", command: process.execPath, args, live: true });
+  if (!outcome.ok) throw new Error(`\`verlpool prepare --root ${testRoot}\` failed: see ${outcome.log}`);
+  const prepared: { readonly pythonPath: string } = JSON.parse(readFileSync(join(testRoot, "common", "verlpool", "prepared.json"), "utf8"));
+  return prepared.pythonPath;
 }
 
 /** A virtual environment with scripts/python/NAME.txt, made anew whenever that file or the Python changes; gives its interpreter. */
