@@ -55,13 +55,7 @@ export async function preparePython(runner: Runner): Promise<TestWorld> {
 }
 
 async function preparedPython(runner: Runner, testRoot: string): Promise<string> {
-  const args = [
-    join(root, "bin", "verlpool"),
-    "prepare",
-    "--root",
-    testRoot,
-    ...(existing === null ? [] : ["--existing-python", existing]),
-  ];
+  const args = [join(root, "bin", "verlpool"), "prepare", "--root", testRoot];
   const outcome = await runner.run({ name: "verlpool prepare", command: process.execPath, args, live: true });
   if (!outcome.ok) throw new Error(`\`verlpool prepare --root ${testRoot}\` failed: see ${outcome.log}`);
   const prepared: { readonly pythonPath: string } = JSON.parse(readFileSync(join(testRoot, "common", "verlpool", "prepared.json"), "utf8"));
