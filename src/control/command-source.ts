@@ -16,7 +16,6 @@ export type Command = {
 export type ProfileChoice = {
   readonly profile: ProfileRef;
   readonly needs: Needs;
-  readonly exclusive: boolean;
   readonly warnings: readonly { readonly code: string; readonly field: string | null; readonly text: string }[];
 };
 
@@ -39,6 +38,5 @@ export type CommandSource = {
     attempt: number,
     raySession: string | null,
   ) => Promise<Command>;
-  readonly exclusiveProfiles: () => Promise<ReadonlySet<string>>;
   readonly list: () => Promise<readonly ProfileView[]>;
 };

@@ -18,8 +18,6 @@ export type Snapshot = {
   /** Placements of live attempts and of ended ones whose capacity is not yet seen free. */
   readonly holds: readonly Hold[];
   readonly users: ReadonlyMap<string, UserAllowance>;
-  /** Profiles that may not share the Ray cluster with another reinforcement-learning task. */
-  readonly exclusiveProfiles: ReadonlySet<string>;
   readonly settings: SchedulerSettings;
 };
 
@@ -85,7 +83,7 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   }
   const limited = userLimit(task, allowance, running);
   if (limited !== null) return queued("user_limit", limited.text, limited.details);
-  const shared = whyExclusive(task, running, snapshot.exclusiveProfiles);
+  const shared = whyExclusive(task, running);
   if (shared !== null) return queued("exclusive", shared);
   const placement = place(task.needs, free);
   if (placement !== null) return { kind: "launch", task, placement };
@@ -139,13 +137,13 @@ function userLimit(
   return null;
 }
 
-function whyExclusive(task: Task, running: readonly Task[], exclusive: ReadonlySet<string>): string | null {
+function whyExclusive(task: Task, running: readonly Task[]): string | null {
   if (task.workload === "sft") return null;
   const others = running.filter((other) => other.workload !== "sft");
   if (others.length === 0) return null;
-  if (exclusive.has(task.profile.name))
+  if (task.profile.exclusive)
     return `profile ${task.profile.name} is not known to be safe beside another RL task on one Ray cluster, so it waits to run alone`;
-  return others.some((other) => exclusive.has(other.profile.name)) ? "an RL task that must run alone on the Ray cluster is running" : null;
+  return others.some((other) => other.profile.exclusive) ? "an RL task that must run alone on the Ray cluster is running" : null;
 }
 
 export function gpusOf(needs: Needs): number {

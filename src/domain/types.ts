@@ -111,7 +111,13 @@ export type Task = {
   readonly seq: number;
 };
 
-export type ProfileRef = { readonly name: string; readonly verlVersion: string };
+export type ProfileRef = {
+  /** `name@version`: profiles are immutable, so this says all. */
+  readonly name: string;
+  readonly verlVersion: string;
+  /** True = not known to be safe beside another reinforcement-learning task on one Ray cluster. */
+  readonly exclusive: boolean;
+};
 
 /** Which node holds how much for an attempt: planned at launch. */
 export type Placement = readonly { readonly node: string; readonly gpus: number; readonly cpus: number }[];

@@ -27,7 +27,7 @@ export function newTask(taskId: string, overrides: Partial<NewTask> = {}): NewTa
       testFreq: -1,
       trainerDevice: null,
     },
-    profile: { name: "ppo@1", verlVersion: "0.9.1" },
+    profile: { name: "ppo@1", verlVersion: "0.9.1", exclusive: false },
     needs: { nodes: 2, gpusPerNode: 4, cpusPerNode: 5 },
     deadline: null,
     maxRuntimeMs: null,

@@ -78,7 +78,6 @@ async function decideAll(
     nodes: world.nodes,
     holds: [...live, ...memory.handOver.holds()],
     users: await allowances(deps, open),
-    exclusiveProfiles: await deps.commands.exclusiveProfiles(),
     settings: deps.settings,
   });
   let moved = false;

@@ -1,0 +1,82 @@
+/** The configuration as the program uses it: typed, in the units of the code. */
+import type { Limits } from "../domain/types.ts";
+import type { Config, ConfigKey } from "./config.ts";
+
+export type Settings = {
+  readonly sharedRoot: string;
+  readonly workerRoot: string;
+  readonly host: string;
+  readonly port: number;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly databaseUrl: string;
+  readonly adminTokenVariable: string;
+  readonly rayAddress: string | null;
+  readonly rayTokenFile: string | null;
+  readonly cluster: string;
+  readonly python: string;
+  readonly poolCeiling: { readonly maxNodes: number | null; readonly maxGpusPerNode: number | null };
+  readonly maxRunningTasks: number;
+  readonly retryIntervalMs: number;
+  readonly tickMs: number;
+  readonly startTimeoutMs: number;
+  readonly handOverMs: number;
+  readonly maxLosses: number;
+  readonly backoffMs: number;
+  readonly beatS: number;
+  readonly selfFenceS: number;
+  readonly graceS: number;
+  readonly staleS: number;
+  readonly discoveryKeyFile: string | null;
+  readonly defaultLimits: Limits;
+  readonly ignoredFields: readonly string[];
+  readonly allowedSymlinkTargets: readonly string[];
+  readonly storageDeadlineMs: number;
+};
+
+export function settingsOf(config: Config): Settings {
+  // Each value was checked by its key's schema when the configuration was resolved.
+  const get = <T>(name: ConfigKey): T => config[name].value as T;
+  const ms = (name: ConfigKey): number => Math.round(get<number>(name) * 1000);
+  const sharedRoot = get<string>("shared_root").replace(/(?<=.)\/+$/, "");
+  return {
+    sharedRoot,
+    workerRoot: get<string | null>("pool.worker_root") ?? sharedRoot,
+    host: get("server.host"),
+    port: get("server.port"),
+    logLevel: get("server.log_level"),
+    databaseUrl: get<string | null>("database.url") ?? `sqlite:${sharedRoot}/common/db/mvp.sqlite3`,
+    adminTokenVariable: get("auth.token_env"),
+    rayAddress: get("ray.address"),
+    rayTokenFile: get("ray.token_file"),
+    cluster: get("pool.cluster"),
+    python: get("pool.python"),
+    poolCeiling: { maxNodes: get("pool.max_nodes"), maxGpusPerNode: get("pool.max_gpus_per_node") },
+    maxRunningTasks: get("scheduler.max_running_tasks"),
+    retryIntervalMs: ms("scheduler.retry_interval_s"),
+    tickMs: ms("scheduler.tick_s"),
+    startTimeoutMs: ms("scheduler.start_timeout_s"),
+    handOverMs: ms("scheduler.hand_over_s"),
+    maxLosses: get("attempts.max"),
+    backoffMs: ms("attempts.backoff_s"),
+    beatS: get("lease.beat_s"),
+    selfFenceS: get("lease.self_fence_s"),
+    graceS: get("lease.grace_s"),
+    staleS: get("lease.stale_s"),
+    discoveryKeyFile: get("discovery.key_file"),
+    defaultLimits: {
+      maxQueued: get("limits.max_queued"),
+      maxRunning: get("limits.max_running"),
+      maxGpus: get("limits.max_gpus"),
+      submitsPerMinute: get("limits.submits_per_minute"),
+      maxPriority: get("limits.max_priority"),
+    },
+    ignoredFields: get("taskspec.ignored_fields"),
+    allowedSymlinkTargets: get("storage.allowed_symlink_targets"),
+    storageDeadlineMs: ms("storage.deadline_s"),
+  };
+}
+
+/** Q of rule 6c: self_fence + grace + how stale the storage may be + 30 s. */
+export function quarantineMs(settings: Settings): number {
+  return (settings.selfFenceS + settings.graceS + settings.staleS + 30) * 1000;
+}

@@ -1,0 +1,120 @@
+/** The program: `verlpool …`. Builds the world of the command line and hands over; everything else starts from here. */
+import { randomBytes } from "node:crypto";
+import { homedir } from "node:os";
+import { createInterface } from "node:readline";
+import { nodeFiles } from "../cli/node-files.ts";
+import { runCli } from "../cli/run.ts";
+import { httpTransport } from "../cli/transport.ts";
+import type { CliWorld, InputStream, LocalCommands, OutputStream } from "../cli/world.ts";
+import { ConfigError } from "../config/config.ts";
+import { serveStorage } from "../storage/storage-helper.ts";
+import { clock } from "./clock.ts";
+import { demoCommand } from "./local/demo-command.ts";
+import { downCommand, statusCommand } from "./local/down-command.ts";
+import { localRoot } from "./local/places.ts";
+import { PREPARE_DEFAULTS, prepareCommand } from "./local/prepare-command.ts";
+import { runUp, upCommand, type UpPlan } from "./local/up-command.ts";
+import { configShowCommand, serverCommand } from "./server-command.ts";
+import { stopSignal } from "./stop-signal.ts";
+import { VERSION } from "./version.ts";
+
+function output(stream: NodeJS.WriteStream): OutputStream {
+  // A reader that is gone is told by the rejected write, not by an unhandled event.
+  stream.on("error", () => undefined);
+  return {
+    isTTY: stream.isTTY,
+    write: (chunk) =>
+      new Promise((resolve, reject) => {
+        stream.write(chunk, (error) => (error === null || error === undefined ? resolve() : reject(error)));
+      }),
+  };
+}
+
+function input(stream: NodeJS.ReadStream): InputStream {
+  return {
+    isTTY: stream.isTTY,
+    readAll: async (maxBytes) => {
+      const parts: Buffer[] = [];
+      let size = 0;
+      for await (const part of stream as AsyncIterable<Buffer>) {
+        parts.push(part);
+        size += part.length;
+        if (size > maxBytes) break;
+      }
+      return Buffer.concat(parts).subarray(0, maxBytes + 1);
+    },
+    readLine: async () => {
+      const lines = createInterface({ input: stream });
+      for await (const line of lines) return line;
+      return null;
+    },
+  };
+}
+
+function worldOf(stderr: OutputStream): CliWorld {
+  const environment = process.env;
+  const stdout = output(process.stdout);
+  return {
+    version: VERSION,
+    env: environment,
+    home: homedir(),
+    uid: process.getuid?.() ?? null,
+    columns: process.stdout.isTTY ? process.stdout.columns : null,
+    stdout,
+    stderr,
+    stdin: input(process.stdin),
+    files: nodeFiles,
+    request: httpTransport(),
+    onInterrupt: (listener) => {
+      process.on("SIGINT", listener);
+      return () => void process.off("SIGINT", listener);
+    },
+    clock,
+    randomHex: (bytes) => randomBytes(bytes).toString("hex"),
+    random: Math.random,
+    local: localCommands(environment, stdout, stderr),
+  };
+}
+
+function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, stderr: OutputStream): LocalCommands {
+  const told = async (run: () => Promise<number>): Promise<number> => {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      await stderr.write(`verlpool: ${error.message}\n`);
+      return error instanceof ConfigError ? 2 : 1;
+    }
+  };
+  return {
+    server: (options) => told(() => serverCommand(options, environment, stderr)),
+    up: (options) => told(() => upCommand(options, environment, homedir(), stderr)),
+    down: (options) => told(() => downCommand(options.root, environment, stderr, stopSignal())),
+    status: (options) => told(() => statusCommand(options.root, options.json, environment, stdout)),
+    prepare: (options) =>
+      told(() => prepareCommand(localRoot(options.root, environment), PREPARE_DEFAULTS, environment, stderr, stopSignal())),
+    demo: (options) => told(() => demoCommand(options, environment, stdout, stderr)),
+    configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
+  };
+}
+
+/** Helpers that this program starts itself (self.ts): not for people, so not in the help. */
+async function internal(name: string | undefined, argument: string | undefined, stderr: OutputStream): Promise<number> {
+  if (name === "storage") {
+    await serveStorage(process.stdin, process.stdout);
+    return 0;
+  }
+  if (name === "up") {
+    return runUp(JSON.parse(argument ?? "") as UpPlan, process.env, homedir(), (text) => stderr.write(`verlpool: ${text}\n`), stopSignal());
+  }
+  await stderr.write(`verlpool: there is no internal command ${name ?? ""}\n`);
+  return 2;
+}
+
+async function main(): Promise<void> {
+  const argv = process.argv.slice(2);
+  const stderr = output(process.stderr);
+  process.exitCode = argv[0] === "internal" ? await internal(argv[1], argv[2], stderr) : await runCli(argv, worldOf(stderr));
+}
+
+void main();

@@ -1,0 +1,140 @@
+/** Profiles and commands: domain/verl over the operator's profile files on shared storage. */
+import { formatProfile, parseProfile } from "../contract/profile-file.ts";
+import type { CommandSource } from "../control/command-source.ts";
+import type { Clock, CommonFiles, Log } from "../control/ports.ts";
+import { AppError } from "../domain/app-error.ts";
+import { entrypoint, jobDir, toRoot } from "../domain/storage-layout.ts";
+import type { TaskSpec } from "../domain/types.ts";
+import { BUILTIN_PROFILES } from "../domain/verl/builtin-profiles.ts";
+import { buildCommand, needs } from "../domain/verl/command.ts";
+import { type Profile, profileId } from "../domain/verl/profile.ts";
+import { findProfile, selectProfile } from "../domain/verl/select-profile.ts";
+
+export type CommandSettings = {
+  readonly workerRoot: string;
+  readonly python: string;
+  readonly launcherHash: string;
+  /** Canonical directory of the platform's own Python modules. */
+  readonly modulesDir: string;
+  readonly beatS: number;
+  readonly selfFenceS: number;
+  readonly graceS: number;
+  /** As jobs see them. */
+  readonly allowedRoots: readonly string[];
+};
+
+export type ProfileFile = { readonly fileName: string; readonly text: string };
+
+const ISOLATION_MODULE = "verlpool_isolation";
+const CACHE_MS = 2_000;
+
+export function commandSource(
+  settings: CommandSettings,
+  readFiles: () => Promise<readonly ProfileFile[]>,
+  common: CommonFiles,
+  clock: Clock,
+  log: Log,
+): CommandSource {
+  let cached: { readonly at: number; readonly profiles: readonly Profile[] } | null = null;
+  const complained = new Set<string>();
+  const toWorker = (canonical: string): string => toRoot(canonical, settings.workerRoot);
+
+  const load = async (): Promise<readonly Profile[]> => {
+    const now = clock.monotonicMs();
+    if (cached !== null && now - cached.at < CACHE_MS) return cached.profiles;
+    const own = (await readFiles()).flatMap(({ fileName, text }) => {
+      const parsed = parseProfile(text, fileName);
+      if (parsed.ok) return [parsed.profile];
+      // A broken profile must not hide the good ones; its users get unknown_profile.
+      if (!complained.has(fileName + text))
+        log.warn({ file: fileName, errors: parsed.errors }, "a profile file is not valid and is left out");
+      complained.add(fileName + text);
+      return [];
+    });
+    cached = { at: now, profiles: [...BUILTIN_PROFILES, ...own] };
+    return cached.profiles;
+  };
+
+  const verlVersion = async (spec: TaskSpec): Promise<string | null> => {
+    try {
+      return await common.verlVersion(spec.codePath);
+    } catch (error) {
+      log.warn({ code_path: spec.codePath, error: String(error) }, "the verl version of a code tree can't be read now");
+      return null;
+    }
+  };
+
+  return {
+    choose: async (spec, profileName) => {
+      const selection = selectProfile(spec.workload, await verlVersion(spec), profileName, await load());
+      if (selection.kind === "problem") throw new AppError(selection.code, selection.text);
+      const { profile, warnings } = selection;
+      return {
+        profile: { name: profileId(profile), verlVersion: selection.verlVersion, exclusive: profile.exclusive },
+        needs: needs(spec, profile),
+        warnings,
+      };
+    },
+    build: async (task, submissionId, attempt, raySession) => {
+      const profile = findProfile(task.profile, await load());
+      if (profile === undefined)
+        throw new AppError("unknown_profile", `profile ${task.profile.name} is gone; profiles are never deleted while tasks use them`);
+      const dir = jobDir(task.userId, submissionId);
+      const command = buildCommand({
+        spec: task.spec,
+        profile,
+        verlVersion: task.profile.verlVersion,
+        taskId: task.taskId,
+        submissionId,
+        jobDir: dir,
+        toWorker,
+        resume: null,
+        python: settings.python,
+        platformDirs: [toWorker(settings.modulesDir)],
+        isolationModule: task.spec.workload === "sft" ? null : ISOLATION_MODULE,
+        graceS: settings.graceS,
+      });
+      const { spec } = task;
+      const paths = [
+        spec.codePath,
+        spec.trainFile,
+        ...(spec.valFile === null ? [] : [spec.valFile]),
+        ...(spec.modelId.startsWith("/") ? [spec.modelId] : []),
+      ];
+      return {
+        ...command,
+        cwd: toWorker(dir),
+        profileText: formatProfile(profile),
+        entrypoint: entrypoint(settings.workerRoot, settings.launcherHash, task.userId, submissionId, settings.python),
+        attemptJson: {
+          schema: 1,
+          submission_id: submissionId,
+          task_id: task.taskId,
+          user_id: task.userId,
+          attempt,
+          argv: command.argv,
+          env: command.env,
+          cwd: toWorker(dir),
+          beat_s: settings.beatS,
+          self_fence_s: settings.selfFenceS,
+          grace_s: settings.graceS,
+          deadline: null,
+          root: settings.workerRoot,
+          ray_session: raySession,
+          check_paths: paths.map(toWorker),
+          allowed_roots: [toWorker("/private/common"), ...settings.allowedRoots],
+        },
+      };
+    },
+    list: async () =>
+      (await load()).map((profile) => ({
+        name: profileId(profile),
+        workload: profile.workload,
+        verl: profile.verl,
+        exclusive: profile.exclusive,
+        description: profile.description,
+        builtin: BUILTIN_PROFILES.includes(profile),
+        text: formatProfile(profile),
+      })),
+  };
+}

@@ -1,0 +1,102 @@
+/** `verlpool down` and `verlpool status`: the pool of this machine, by what `up` recorded. */
+import type { OutputStream } from "../../cli/world.ts";
+import { endLeftoverPool } from "../../pool/local-pool.ts";
+import { isAlive, signalProcess } from "../../pool/process-record.ts";
+import { clock } from "../clock.ts";
+import type { Environment } from "../load-config.ts";
+import { localRoot, placesOf } from "./places.ts";
+import { readRecord, removeRecord } from "./run-record.ts";
+
+/** `up` itself drains for 30 s and then kills; longer than this is broken. */
+const DOWN_DEADLINE_MS = 120_000;
+const LOOK_EVERY_MS = 100;
+
+/** Idempotent: nothing running is success. Ends only processes whose pid, start time and boot are recorded. */
+export async function downCommand(
+  rootFlag: string | null,
+  environment: Environment,
+  stderr: OutputStream,
+  signal: AbortSignal,
+): Promise<number> {
+  const root = localRoot(rootFlag, environment);
+  const places = placesOf(root, environment);
+  const record = readRecord(places.recordFile);
+  if (record !== null && isAlive(record.up)) {
+    await stderr.write(`verlpool: stopping the pool on ${root} (pid ${record.up.pid}) …\n`);
+    signalProcess(record.up, "SIGTERM", "process");
+    const start = clock.monotonicMs();
+    while (isAlive(record.up)) {
+      if (clock.monotonicMs() - start > DOWN_DEADLINE_MS) {
+        await stderr.write(`verlpool: pid ${record.up.pid} does not end; look at ${places.logFile}\n`);
+        return 1;
+      }
+      await clock.sleep(LOOK_EVERY_MS, signal);
+    }
+  }
+  const killed = await endLeftoverPool({ stateDir: places.stateDir, tempRoot: "/tmp", clock }, signal);
+  removeRecord(places.recordFile);
+  await stderr.write(
+    killed > 0
+      ? `verlpool: ended ${killed} processes that a killed pool had left behind\n`
+      : record === null
+        ? `verlpool: no pool runs on ${root}\n`
+        : "verlpool: down\n",
+  );
+  return 0;
+}
+
+export async function statusCommand(
+  rootFlag: string | null,
+  json: boolean,
+  environment: Environment,
+  stdout: OutputStream,
+): Promise<number> {
+  const root = localRoot(rootFlag, environment);
+  const record = readRecord(placesOf(root, environment).recordFile);
+  const alive = record !== null && isAlive(record.up);
+  const state = !alive ? "down" : record.url === null ? "starting" : "up";
+  const processes =
+    record === null ? [] : [record.up, ...record.processes].map((one) => ({ name: one.name, pid: one.pid, alive: isAlive(one) }));
+  const ready = alive && record.url !== null ? await readiness(record.url) : null;
+  const view = {
+    root,
+    state,
+    url: record?.url ?? null,
+    dashboard_url: record?.dashboard_url ?? null,
+    started_at: record?.started_at ?? null,
+    ready,
+    processes,
+  };
+  if (json) await stdout.write(`${JSON.stringify(view)}\n`);
+  else await stdout.write(textOf(view));
+  return state === "up" ? 0 : 1;
+}
+
+async function readiness(url: string): Promise<string> {
+  try {
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    return ((await answer.json()) as { status: string }).status;
+  } catch {
+    return "does not answer";
+  }
+}
+
+type View = {
+  readonly root: string;
+  readonly state: string;
+  readonly url: string | null;
+  readonly ready: string | null;
+  readonly started_at: string | null;
+  readonly processes: readonly { name: string; pid: number; alive: boolean }[];
+};
+
+function textOf(view: View): string {
+  const head = [`${view.state}  ${view.root}`];
+  if (view.state !== "down")
+    head.push(`API    ${view.url ?? "not ready yet"}${view.ready === null ? "" : ` (${view.ready})`}`, `since  ${view.started_at ?? ""}`);
+  const left = view.state === "down" ? view.processes.filter((one) => one.alive) : view.processes;
+  const rows = left.map((one) => `  ${one.name.padEnd(12)} pid ${String(one.pid).padEnd(8)} ${one.alive ? "runs" : "gone"}`);
+  if (view.state === "down" && left.length > 0)
+    rows.push(`these outlived the program that started them; end them with: verlpool down --root ${view.root}`);
+  return `${[...head, ...rows].join("\n")}\n`;
+}

@@ -1,0 +1,63 @@
+/** `verlpool server` and `verlpool config show`. */
+import type { ConfigShowOptions, OutputStream, ServerOptions } from "../cli/world.ts";
+import { type ConfigKey, KEYS } from "../config/config.ts";
+import { settingsOf } from "../config/settings.ts";
+import { adminToken } from "./admin-token.ts";
+import { failpointFrom } from "./failpoints.ts";
+import { type Environment, loadConfig } from "./load-config.ts";
+import { createLog } from "./logger.ts";
+import { startServer } from "./server.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+function flagsOf(options: { root: string | null; host?: string | null; port?: number | null }): { [K in ConfigKey]?: unknown } {
+  return {
+    ...(options.root === null ? {} : { shared_root: options.root }),
+    ...(options.host === null || options.host === undefined ? {} : { "server.host": options.host }),
+    ...(options.port === null || options.port === undefined ? {} : { "server.port": options.port }),
+  };
+}
+
+export async function serverCommand(options: ServerOptions, environment: Environment, stderr: OutputStream): Promise<number> {
+  const settings = settingsOf(loadConfig(options.config, flagsOf(options), environment).config);
+  const token = adminToken(settings.adminTokenVariable, environment, options.dev, settings.host);
+  if (options.dev) await stderr.write("verlpool: development mode: loopback only, a weak admin token is accepted\n");
+  const signal = stopSignal();
+  const log = createLog(settings.logLevel);
+  const server = await startServer(
+    { settings, adminToken: token, failpoint: failpointFrom(environment["VERLPOOL_FAILPOINT"]), log },
+    signal,
+  );
+  await stderr.write(`verlpool: listening on ${server.url} (root ${settings.sharedRoot})\n`);
+  await server.closed;
+  await stderr.write("verlpool: stopped; running tasks go on in Ray and are followed again at the next start\n");
+  return 0;
+}
+
+/** A database URL may hold a password: only its scheme and host are shown. */
+function shown(name: ConfigKey, value: unknown): unknown {
+  const secret = "secret" in KEYS[name];
+  return secret && typeof value === "string" ? value.replace(/\/\/[^@/]*@/, "//…@") : value;
+}
+
+export async function configShowCommand(
+  options: ConfigShowOptions,
+  environment: Environment,
+  stdout: OutputStream,
+  stderr: OutputStream,
+): Promise<number> {
+  const { config, file } = loadConfig(options.config, flagsOf(options), environment);
+  const rows = (Object.keys(config) as ConfigKey[]).map((name) => ({
+    key: name,
+    value: shown(name, config[name].value),
+    origin: config[name].origin,
+    about: KEYS[name].about,
+  }));
+  if (options.json) {
+    await stdout.write(`${JSON.stringify({ file, values: rows })}\n`);
+    return 0;
+  }
+  await stderr.write(file === null ? "no configuration file\n" : `file: ${file}\n`);
+  const width = Math.max(...rows.map((row) => row.key.length));
+  for (const row of rows) await stdout.write(`${row.key.padEnd(width)}  ${row.origin.padEnd(11)}  ${JSON.stringify(row.value)}\n`);
+  return 0;
+}

@@ -1,0 +1,160 @@
+/** `verlpool server`: API and scheduler in one process. Starts and queues also while Ray or the pool is away. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { quarantineMs, type Settings } from "../config/settings.ts";
+import { authenticator } from "../control/authenticate.ts";
+import { cursors } from "../control/cursors.ts";
+import type { Log } from "../control/ports.ts";
+import type { SchedulerDeps } from "../control/scheduler/context.ts";
+import { schedulerLoop } from "../control/scheduler/loop.ts";
+import { createApp } from "../http/app.ts";
+import type { HttpDeps } from "../http/deps.ts";
+import { createMeters } from "../http/meters.ts";
+import { installModules, modulesHash } from "../pool/prepare/published-files.ts";
+import { createRayCluster } from "../ray/cluster-client.ts";
+import { createRayJobs } from "../ray/jobs-client.ts";
+import { createRayHttp } from "../ray/ray-http.ts";
+import { commonFiles } from "../storage/common-files.ts";
+import { jobFiles } from "../storage/job-files.ts";
+import { storageThroughHelpers } from "../storage/storage-client.ts";
+import { openStore } from "../store/open-store.ts";
+import { asset, assetNames } from "./assets.ts";
+import { clock, ids } from "./clock.ts";
+import { commandSource } from "./command-source.ts";
+import { fixedHead, headFollower } from "./head-follower.ts";
+import { self } from "./self.ts";
+import { VERSION } from "./version.ts";
+
+export type ServerOptions = {
+  readonly settings: Settings;
+  readonly adminToken: string;
+  readonly failpoint: SchedulerDeps["failpoint"];
+  readonly log: Log;
+};
+
+export type RunningServer = { readonly url: string; readonly closed: Promise<void> };
+
+const STORAGE_HELPERS = 3;
+
+/** Resolves when the API listens. Aborting the signal stops it: no new work, the pass in flight ends, then the database is closed. */
+export async function startServer(options: ServerOptions, signal: AbortSignal): Promise<RunningServer> {
+  const { settings, log } = options;
+  const storage = storageThroughHelpers(
+    { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: settings.allowedSymlinkTargets },
+    { spawnHelper: startStorageHelper, deadlineMs: settings.storageDeadlineMs, helpers: STORAGE_HELPERS },
+  );
+  const store = await openStore({
+    url: settings.databaseUrl,
+    ids,
+    clock,
+    onIdleError: (error) => log.warn({ error: error.message }, "an idle database connection broke"),
+  });
+  const files = jobFiles({ call: storage.call, clock, ids, host: hostname() });
+  const common = commonFiles(storage.call);
+  const key = settings.discoveryKeyFile === null ? null : readFileSync(settings.discoveryKeyFile, "utf8").trim();
+  const trust = { uid: process.getuid?.() ?? 0, key };
+  const head =
+    settings.rayAddress === null
+      ? headFollower(() => storage.call("readHead", { cluster: settings.cluster, trust }), clock, log)
+      : fixedHead(settings.rayAddress);
+  const http = createRayHttp({ baseUrl: head.baseUrl, tokenFile: () => settings.rayTokenFile });
+  const commands = commandSource(await installedParts(settings, storage.call), () => storage.call("readProfiles", {}), common, clock, log);
+  const meters = createMeters();
+  const scheduler: SchedulerDeps = {
+    store,
+    files,
+    ray: createRayJobs(http),
+    cluster: createRayCluster(http, head.address, head.baseUrl),
+    commands,
+    clock,
+    ids,
+    log,
+    failpoint: options.failpoint,
+    settings: {
+      maxRunningTasks: settings.maxRunningTasks,
+      retryIntervalMs: settings.retryIntervalMs,
+      tickMs: settings.tickMs,
+      startTimeoutMs: settings.startTimeoutMs,
+      selfFenceMs: settings.selfFenceS * 1000,
+      quarantineMs: quarantineMs(settings),
+      maxLosses: settings.maxLosses,
+      backoffMs: settings.backoffMs,
+      handOverMs: settings.handOverMs,
+    },
+  };
+  const loop = schedulerLoop(scheduler, `${hostname()} pid ${process.pid}`);
+  const deps: HttpDeps = {
+    version: VERSION,
+    store,
+    files,
+    common,
+    commands,
+    clock,
+    ids,
+    log,
+    authenticate: authenticator(store.users, clock, options.adminToken),
+    cursors: cursors(await store.leader.databaseId()),
+    loop,
+    users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
+    submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },
+    meters,
+    settings: { maxRunningTasks: settings.maxRunningTasks, ignoredFields: settings.ignoredFields, tickMs: settings.tickMs },
+  };
+  const app = createApp(deps);
+  const close = async (): Promise<void> => {
+    await app.close();
+    await http.close();
+    storage.close();
+    await store.close();
+  };
+  let url: string;
+  try {
+    url = await app.listen({ host: settings.host, port: settings.port });
+    await publishApi(settings, storage.call, url, log);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const background = Promise.all([loop.run(signal), head.run(signal)]);
+  return { url, closed: background.then(close) };
+}
+
+type CallStorage = ReturnType<typeof storageThroughHelpers>["call"];
+
+/** Launcher and Python modules lie on shared storage by content: an attempt goes on with what it was started with, whatever server comes after. */
+async function installedParts(settings: Settings, call: CallStorage) {
+  const launcher = asset("launcher/launch.py");
+  await call("installLauncher", { text: launcher, tag: ids.hex(8) });
+  const modules = assetNames("python")
+    .filter((name) => name.endsWith(".py"))
+    .map((name) => ({ name: name.slice("python/".length), text: asset(name) }));
+  await installModules(join(settings.sharedRoot, "common", "verlpool", "python"), modules);
+  return {
+    workerRoot: settings.workerRoot,
+    python: settings.python,
+    launcherHash: createHash("sha256").update(launcher).digest("hex").slice(0, 12),
+    modulesDir: `/private/common/verlpool/python/${modulesHash(modules)}`,
+    beatS: settings.beatS,
+    selfFenceS: settings.selfFenceS,
+    graceS: settings.graceS,
+    allowedRoots: settings.allowedSymlinkTargets,
+  };
+}
+
+/** api.json is a convenience of the command line: a server without it works. */
+async function publishApi(settings: Settings, call: CallStorage, url: string, log: Log): Promise<void> {
+  try {
+    const api = { url, caFingerprint: null, at: new Date(clock.now()).toISOString() };
+    await call("writeApi", { cluster: settings.cluster, api, tag: ids.hex(8) });
+  } catch (error) {
+    log.warn({ error: String(error) }, "api.json could not be written; give the command line VERLPOOL_URL");
+  }
+}
+
+function startStorageHelper() {
+  const { command, args } = self("internal", "storage");
+  return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+}
