@@ -1,33 +1,34 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 const root = join(import.meta.dirname, "..", "..");
 const work = mkdtempSync(join(tmpdir(), "verlpool-packaging-"));
-/** Holds nothing but the executable: no Node, no packages, no sources. */
+/** Holds nothing but the executables: no Node, no packages, no sources. */
 const bare = join(work, "bare");
-const executable = join(bare, "hello");
 
 beforeAll(() => {
   mkdirSync(bare);
-  const built = join(work, "built");
-  execFileSync(process.execPath, [join(root, "scripts", "build-sea.ts"), join(root, "test", "packaging", "hello.ts"), built], {
-    stdio: "inherit",
-  });
-  copyFileSync(built, executable);
-  chmodSync(executable, 0o755);
+  build("test/packaging/hello.ts", "hello");
+  build("src/main/cli.ts", "verlpool");
 });
 
 afterAll(() => rmSync(work, { recursive: true }));
 
-function run(...args: readonly string[]) {
-  return spawnSync(executable, args, { cwd: bare, env: { PATH: "" }, encoding: "utf8" });
+function build(entry: string, name: string): void {
+  const built = join(work, "built", name);
+  execFileSync(process.execPath, [join(root, "scripts", "build-sea.ts"), join(root, entry), built], { stdio: "inherit" });
+  renameSync(built, join(bare, name));
+}
+
+function run(name: string, ...args: readonly string[]) {
+  return spawnSync(join(bare, name), args, { cwd: bare, env: { PATH: "" }, input: "", encoding: "utf8" });
 }
 
 test("a single executable carries its packages, its assets and SQLite, and starts itself again, with nothing else on the machine", () => {
-  const { stdout, stderr, status } = run("report");
+  const { stdout, stderr, status } = run("hello", "report");
   expect({ stderr, status }).toEqual({ stderr: "", status: 0 });
   const launcher = readFileSync(join(root, "src", "launcher", "launch.py"));
   expect(JSON.parse(stdout)).toEqual({
@@ -40,11 +41,18 @@ test("a single executable carries its packages, its assets and SQLite, and start
 });
 
 test("a single executable reports a usage error by its exit code", () => {
-  const { stderr, status } = run("reprot");
+  const { stderr, status } = run("hello", "reprot");
   expect(stderr).toContain("Did you mean report?");
   expect(status).toBe(1);
 });
 
+test("the command line as a single executable says its version, prints a TaskSpec, and serves as its own storage helper", () => {
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  expect(run("verlpool", "--version")).toMatchObject({ stdout: expect.stringContaining(version), stderr: "", status: 0 });
+  expect(run("verlpool", "template", "grpo")).toMatchObject({ stdout: expect.stringMatching(/^workload: grpo$/m), stderr: "", status: 0 });
+  expect(run("verlpool", "internal", "storage")).toMatchObject({ stderr: "", status: 0 });
+});
+
 test("a single executable stays below 160 MB", () => {
-  expect(statSync(executable).size).toBeLessThan(160e6);
+  expect(statSync(join(bare, "verlpool")).size).toBeLessThan(160e6);
 });
