@@ -3,7 +3,7 @@ import { nearest } from "../domain/verl/nearest.ts";
 import { compareVersions, profileId, verlMinor } from "../domain/verl/profile.ts";
 import type { Profile } from "../domain/verl/profile.ts";
 import { envProblem } from "../domain/verl/reserved.ts";
-import { isPrototypeKey, readInt, readText, readWord, show, WORKLOADS } from "../domain/verl/spec-rules.ts";
+import { readInt, readText, readWord, show, WORKLOADS } from "../domain/verl/spec-rules.ts";
 import type { RawScalar, Read } from "../domain/verl/spec-rules.ts";
 import type { FieldError } from "./problem.ts";
 import { readScalar, readSettings } from "./profile-setting.ts";
@@ -117,6 +117,7 @@ function mapOf(reader: Reader, field: Field): YamlMap | null {
 function readEnv(reader: Reader): { readonly [key: string]: string } {
   const env: [string, string][] = [];
   for (const entry of mapOf(reader, "env")?.entries ?? []) {
+    if (entry.value.kind === "refused") continue;
     const field = `env.${entry.key}`;
     const read = entry.value.kind === "scalar" ? readScalar(entry.value) : null;
     if (entry.value.kind !== "scalar" || read === null || !read.ok || read.value === null) {
@@ -134,7 +135,7 @@ function readEnv(reader: Reader): { readonly [key: string]: string } {
 function checkFields(reader: Reader): void {
   for (const entry of reader.map.entries) {
     if (FIELDS.some((field) => field === entry.key)) continue;
-    const near = isPrototypeKey(entry.key) ? null : nearest(entry.key, FIELDS);
+    const near = nearest(entry.key, FIELDS);
     const hint = near === null ? "" : `; did you mean ${near}?`;
     complain(
       reader,

@@ -4,6 +4,7 @@
  * Bounded before it is parsed: size, depth (the `yaml` package recurses; 16 KiB of `[` overflow its stack) and number of tokens.
  */
 import { CST, isMap, isScalar, isSeq, Lexer, LineCounter, parseDocument } from "yaml";
+import { isPrototypeKey } from "../domain/verl/spec-rules.ts";
 import type { FieldError } from "./problem.ts";
 
 export type Position = { readonly line: number; readonly column: number };
@@ -79,7 +80,8 @@ function forbiddenCharacter(text: string): FieldError | null {
   if (match.index === 0 && point === "U+FEFF") {
     return wholeFileError(1, 1, "starts with a byte order mark; save it as UTF-8 without BOM", point);
   }
-  return wholeFileError(line, column, `holds the character ${point}, which may not stand in it`, point);
+  const owner = /^([A-Za-z_][\w.-]{0,60})[ \t]*:/.exec(text.split("\n")[line - 1] ?? "")?.[1] ?? WHOLE_FILE;
+  return { ...wholeFileError(line, column, `holds the character ${point}, which may not stand in it`, point), field: owner };
 }
 
 const REFUSED_TOKENS: { readonly [type: string]: string } = {
@@ -164,7 +166,10 @@ function toEntries(items: readonly { key: unknown; value: unknown }[], depth: nu
     const name = typeof key.value === "string" ? key.value : "";
     const path = trail === "" ? name : `${trail}.${name}`;
     const first = seen.get(name);
-    if (name === "<<") {
+    if (isPrototypeKey(name)) {
+      const message = "is not a field: this name is never allowed, at any depth";
+      context.errors.push({ field: path, ...at, message, found: name, allowed: "another name" });
+    } else if (name === "<<") {
       context.errors.push({ field: "<<", ...at, message: "merge keys are not supported", found: "<<", allowed: YAML_SHAPE });
     } else if (first !== undefined) {
       context.errors.push({

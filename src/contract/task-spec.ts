@@ -1,6 +1,6 @@
 /** TaskSpec: bytes of a request or a file → checked spec, or every error of the file at once. docs/taskspec.md is its page. */
 import { nearest } from "../domain/verl/nearest.ts";
-import { isPrototypeKey, show, SPEC_FIELDS, VAL_FILE_ALLOWED } from "../domain/verl/spec-rules.ts";
+import { show, SPEC_FIELDS, VAL_FILE_ALLOWED } from "../domain/verl/spec-rules.ts";
 import type { FieldRule } from "../domain/verl/spec-rules.ts";
 import type { TaskSpec } from "../domain/types.ts";
 import type { FieldError } from "./problem.ts";
@@ -39,7 +39,7 @@ type Reading = {
 };
 
 function unknownField(entry: YamlEntry): FieldError {
-  const near = isPrototypeKey(entry.key) ? null : nearest(entry.key, FIELD_NAMES);
+  const near = nearest(entry.key, FIELD_NAMES);
   const isSetting = entry.key.includes(".") || entry.key.includes("/");
   const hint =
     near !== null
@@ -84,7 +84,7 @@ function readEntry(entry: YamlEntry, ignored: ReadonlySet<string>, reading: Read
     }
     return;
   }
-  if (!ignored.has(entry.key) || isPrototypeKey(entry.key)) {
+  if (!ignored.has(entry.key)) {
     reading.errors.push(unknownField(entry));
     return;
   }
