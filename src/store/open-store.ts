@@ -22,6 +22,8 @@ export type StoreOptions = {
   readonly clock: Pick<Clock, "monotonicMs">;
   /** False for tools and tests that open a SQLite file beside the server that owns it. */
   readonly lock?: boolean;
+  /** Overrides what `statfs` says of a SQLite file's directory, for file systems it does not know. */
+  readonly fileSystem?: "local" | "network";
   /** Hears of idle Postgres connections that broke; the pool replaces them by itself. */
   readonly onIdleError?: (error: Error) => void;
 };
@@ -46,13 +48,14 @@ async function openSqliteStore(options: StoreOptions): Promise<Store> {
   const inMemory = path === ":memory:";
   if (!inMemory) makeSqliteFile(path);
   const lock = inMemory || options.lock === false ? null : lockDatabase(path);
-  const files = openFiles(path, () => lock?.release());
+  const network = options.fileSystem === undefined ? isOnNetwork(path) : options.fileSystem === "network";
+  const files = openFiles(path, network, () => lock?.release());
   return await assemble(files.read, files.write, "sqlite", options, path, files.close, (write) => makeSqliteLead(files.read, write));
 }
 
-function openFiles(path: string, release: () => void): SqliteFiles {
+function openFiles(path: string, network: boolean, release: () => void): SqliteFiles {
   try {
-    const files = openSqlite(path, isOnNetwork(path));
+    const files = openSqlite(path, network);
     const close = (): void => {
       files.close();
       release();

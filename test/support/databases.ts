@@ -5,10 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { Store } from "../../src/control/ports.ts";
-import { openStore } from "../../src/store/open-store.ts";
+import { openStore, type StoreOptions } from "../../src/store/open-store.ts";
 import type { PostgresServer } from "./postgres.ts";
 
-export type FreshDatabase = { readonly url: string; readonly drop: () => Promise<void> };
+export type FreshDatabase = Pick<StoreOptions, "url" | "fileSystem"> & { readonly drop: () => Promise<void> };
 
 export type TestDatabase = {
   readonly name: string;
@@ -25,19 +25,20 @@ export const MEMORY: TestDatabase = {
   fresh: async () => await Promise.resolve({ url: ":memory:", drop: async () => await Promise.resolve() }),
 };
 
-export const FILE: TestDatabase = {
-  name: "sqlite file",
-  dialect: "sqlite",
-  shared: true,
-  fresh: async () => {
+export const FILE = fileDatabase("sqlite file", "local");
+export const NETWORK_FILE = fileDatabase("sqlite file as on a network file system", "network");
+
+function fileDatabase(name: string, fileSystem: "local" | "network"): TestDatabase {
+  const fresh = async (): Promise<FreshDatabase> => {
     const folder = mkdtempSync(join(tmpdir(), "verlpool-store-"));
     const drop = async (): Promise<void> => {
       rmSync(folder, { recursive: true });
       await Promise.resolve();
     };
-    return await Promise.resolve({ url: `sqlite:${join(folder, "mvp.sqlite3")}`, drop });
-  },
-};
+    return await Promise.resolve({ url: `sqlite:${join(folder, "mvp.sqlite3")}`, fileSystem, drop });
+  };
+  return { name, dialect: "sqlite", shared: true, fresh };
+}
 
 export function postgresDatabase(server: () => PostgresServer): TestDatabase {
   const fresh = async (): Promise<FreshDatabase> => {
@@ -71,6 +72,16 @@ export function manualClock(): ManualClock {
   };
 }
 
-export async function openTestStore(url: string, clock: ManualClock = manualClock()): Promise<Store> {
-  return await openStore({ url, clock, ids: { hex: (bytes) => randomBytes(bytes).toString("hex") }, lock: false });
+export async function openTestStore(
+  database: Pick<StoreOptions, "url" | "fileSystem" | "lock">,
+  clock: ManualClock = manualClock(),
+): Promise<Store> {
+  const { url, fileSystem, lock } = database;
+  return await openStore({
+    url,
+    clock,
+    ids: { hex: (bytes) => randomBytes(bytes).toString("hex") },
+    lock: lock ?? false,
+    ...(fileSystem === undefined ? {} : { fileSystem }),
+  });
 }

@@ -17,7 +17,7 @@ export function storeSuite(database: TestDatabase): void {
 
     beforeEach(async () => {
       fresh = await database.fresh();
-      store = await openTestStore(fresh.url);
+      store = await openTestStore(fresh);
     });
 
     afterEach(async () => {
@@ -318,7 +318,7 @@ export function storeSuite(database: TestDatabase): void {
         const first = await store.leader.lead("first", NOW);
         const id = await store.leader.databaseId();
         await store.close();
-        store = await openTestStore(fresh.url);
+        store = await openTestStore(fresh);
         const second = await store.leader.lead("second", NOW);
         expect(second).toBe((first ?? Number.NaN) + 1);
         expect(await store.leader.databaseId()).toBe(id);
@@ -337,6 +337,8 @@ export function storeSuite(database: TestDatabase): void {
         [ids[0], "bob", []],
         ["mvp2-alice", null, [ids[0], ids[1]]],
         ["mvp2", "bob", [ids[2]]],
+        ["mvp2-alice-ppo-20260102", "alice", [ids[1]]],
+        ["mvp2-alice-ppo", "bob", []],
         ["00cd", null, [ids[1]]],
         ["00ab", null, [ids[0], ids[2]]],
         ["00ab", "alice", [ids[0]]],
@@ -474,7 +476,7 @@ export function storeSuite(database: TestDatabase): void {
       expect((await given).taskId).toBe("t1");
       await closing;
       fresh = database.shared ? fresh : await database.fresh();
-      store = await openTestStore(fresh.url);
+      store = await openTestStore(fresh);
       if (database.shared) expect((await store.tasks.listOpen()).map((task) => task.taskId)).toEqual(["t1"]);
     });
   });

@@ -1,0 +1,58 @@
+/** The queries of pages and ticks, each with the index it must walk, and a history long enough to punish one that does not. */
+import { type Compilable, type Kysely, sql } from "kysely";
+import type { TaskFilter } from "../../src/control/ports.ts";
+import type { Dialect } from "../../src/store/migrations/migration.ts";
+import type { Tables } from "../../src/store/tables.ts";
+import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuery } from "../../src/store/task-reads.ts";
+
+const ALL: TaskFilter = { userId: null, states: null, workload: null, labels: {} };
+
+/** SQLite names an index that a constraint makes after its table and order, Postgres after the columns. */
+type NamedQuery = { readonly name: string; readonly query: Compilable; readonly sqlite: string; readonly postgres: string };
+
+export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly NamedQuery[] {
+  const list = (filter: Partial<TaskFilter>) => listQuery(db, dialect, { ...ALL, ...filter }, 15_000, 50);
+  const both = (name: string, query: Compilable, index: string): NamedQuery => ({ name, query, sqlite: index, postgres: index });
+  return [
+    { name: "list of all", query: list({}), sqlite: "sqlite_autoindex_tasks_2", postgres: "tasks_seq_key" },
+    both("list of a user", list({ userId: "alice" }), "tasks_user"),
+    both("list of a user's rare state", list({ userId: "alice", states: ["CANCELED"] }), "tasks_user_state"),
+    both("list of two states", list({ states: ["CANCELED", "RUNNING"] }), "tasks_state"),
+    both("list of what is open", openQuery(db), "tasks_open"),
+    { name: "find by prefix", query: partQuery(db, "task_id", "h12", null), sqlite: "sqlite_autoindex_tasks_1", postgres: "tasks_pkey" },
+    both("find by suffix", partQuery(db, "id_reversed", "0012", null), "tasks_reversed"),
+    both("find by suffix among a user's", partQuery(db, "id_reversed", "0012", "alice"), "tasks_reversed"),
+    { name: "events", query: eventsQuery(db, "t1", 0, 50), sqlite: "PRIMARY KEY", postgres: "events_pkey" },
+    { name: "attempts", query: attemptsQuery(db, "t1"), sqlite: "sqlite_autoindex_attempts_2", postgres: "attempts_pkey" },
+    { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), sqlite: "sqlite_autoindex_attempts_2", postgres: "attempts_pkey" },
+  ];
+}
+
+/** The plan as text; on Postgres with what it really read. */
+export async function planOf(db: Kysely<Tables>, dialect: Dialect, query: Compilable): Promise<string> {
+  const compiled = query.compile();
+  const explain = dialect === "sqlite" ? "explain query plan" : "explain (analyze, costs off, timing off)";
+  const { rows } = await db.executeQuery<Record<string, string>>({ ...compiled, sql: `${explain} ${compiled.sql}` });
+  return rows.map((row) => row["detail"] ?? row["QUERY PLAN"] ?? "").join("\n");
+}
+
+/** `count` ended tasks like the task `t1`, with one ended attempt and three events each. */
+export async function addHistory(db: Kysely<Tables>, dialect: Dialect, count: number): Promise<void> {
+  const numbers = `with recursive counter(n) as (select 1 union all select n + 1 from counter where n < ${count})`;
+  const copied =
+    "user_id, workload, version, priority, labels, spec_text, spec, profile, needs, attempts, held, created_at, ended_at".split(", ");
+  const serial = dialect === "sqlite" ? ["seq", "(select max(seq) from tasks) + n"] : null;
+  const columns = ["task_id", "id_reversed", "state", ...copied, ...(serial === null ? [] : [serial[0]])].join(", ");
+  const values = ["'h' || n", "n || 'h'", "'SUCCEEDED'", ...copied.map((column) => `t.${column}`), ...(serial === null ? [] : [serial[1]])];
+  const statements = [
+    `${numbers} insert into tasks (${columns}) select ${values.join(", ")} from tasks t, counter where t.task_id = 't1'`,
+    `insert into attempts (task_id, attempt, user_id, submission_id, state, quarantined, stalled, placement, created_at)
+       select task_id, 1, user_id, task_id || '--a01', 'SUCCEEDED', 0, 0, '[]', created_at from tasks where state = 'SUCCEEDED'`,
+    ...[1, 2, 3].map(
+      (seq) => `insert into events (task_id, seq, at, actor, type, data)
+       select task_id, ${seq}, created_at, 'system', 'state_changed', '{}' from tasks where state = 'SUCCEEDED'`,
+    ),
+  ];
+  for (const statement of statements) await sql.raw(statement).execute(db);
+  if (dialect === "postgres") for (const table of ["tasks", "attempts", "events"]) await sql.raw(`analyze ${table}`).execute(db);
+}
