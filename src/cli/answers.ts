@@ -1,0 +1,34 @@
+/** What each route answers, as types. The values are checked by the shapes of the route table; this names what comes out. */
+import type { z } from "zod";
+import type * as r from "../contract/resources.ts";
+
+export type EventView = z.infer<typeof r.EventWire>;
+export type ProfileView = z.infer<typeof r.ProfileWire>;
+export type LimitsView = z.infer<typeof r.LimitsWire>;
+type Page<Noun extends string, Item> = { readonly [noun in Noun]: readonly Item[] } & { readonly next_cursor: string | null };
+
+export type JsonAnswers = {
+  readonly createUser: r.UserWire;
+  readonly listUsers: Page<"users", r.UserWire>;
+  readonly disableUser: r.UserWire;
+  readonly enableUser: r.UserWire;
+  readonly setLimits: r.UserWire;
+  readonly createToken: r.NewTokenWire;
+  readonly listTokens: Page<"tokens", r.TokenWire>;
+  readonly revokeToken: null;
+  readonly me: r.MeWire;
+  readonly createTask: r.CreatedTaskWire;
+  readonly planTask: r.PlanWire;
+  readonly listTasks: r.TaskListWire;
+  readonly getTask: r.TaskWire;
+  readonly listEvents: Page<"events", EventView>;
+  readonly listAttempts: Page<"attempts", r.AttemptWire>;
+  readonly cancelTask: z.infer<typeof r.CancelWire>;
+  readonly holdTask: r.TaskWire;
+  readonly releaseTask: r.TaskWire;
+  readonly prioritizeTask: r.TaskWire;
+  readonly readCurves: r.CurvesWire;
+  readonly readQueue: r.QueueWire;
+  readonly listNodes: r.NodesWire;
+  readonly listProfiles: Page<"profiles", ProfileView>;
+};

@@ -1,0 +1,154 @@
+import type { Command } from "commander";
+import type { Api } from "../client.ts";
+import { type FollowOptions, followLog, type FollowSink } from "../follow-loop.ts";
+import { exitOfState, resolveTask, sayEnd } from "../outcome.ts";
+import { taskIdText, wholeNumber } from "../parse-values.ts";
+import { interruptible } from "../patience.ts";
+import { usageError } from "../problem-error.ts";
+import type { Session } from "../session.ts";
+import { logForTerminal, visible } from "../visible.ts";
+import { type Bind, leaf } from "./leaf.ts";
+import { detached, reportWait } from "./wait.ts";
+
+export type LogsOptions = {
+  readonly id: string;
+  readonly follow: boolean;
+  readonly tail: number | null;
+  /** A number as text, `latest`, `all`. */
+  readonly attempt: string | null;
+  readonly raw: boolean;
+  readonly json: boolean;
+};
+
+type LogWriter = { readonly write: (bytes: Uint8Array) => Promise<void>; readonly end: () => Promise<void> };
+
+/** Exact bytes to a file or pipe (stdout is data); to a terminal only what can't act on it. */
+function logWriter(session: Session, raw: boolean): LogWriter {
+  const { stdout } = session.world;
+  if (raw || !stdout.isTTY) return { write: (bytes) => stdout.write(bytes), end: async () => {} };
+  const shown = logForTerminal();
+  const put = async (text: string): Promise<void> => (text === "" ? undefined : stdout.write(text));
+  return { write: (bytes) => put(shown.push(bytes)), end: () => put(shown.flush()) };
+}
+
+/** Follows to the task's end and tells how it ended; the state it ended in. */
+export async function followToEnd(
+  session: Session,
+  api: Api,
+  options: FollowOptions,
+  form: { readonly json: boolean; readonly raw: boolean },
+  signal: AbortSignal,
+): Promise<string> {
+  const writer = logWriter(session, form.raw);
+  const sink: FollowSink = {
+    log: (bytes, event) => (form.json ? session.printJsonLine(event) : writer.write(bytes)),
+    attempt: (attempt, event) => (form.json ? session.printJsonLine(event) : session.say(`==> attempt ${attempt}`)),
+  };
+  const state = await followLog(session, api, options, sink, signal);
+  await writer.end();
+  if (form.json) await session.printJsonLine({ event: "end", state });
+  else await tellEnd(session, api, options.taskId, state, signal);
+  return state;
+}
+
+async function tellEnd(session: Session, api: Api, taskId: string, state: string, signal: AbortSignal): Promise<void> {
+  try {
+    await sayEnd(session, await resolveTask(api, taskId, signal));
+  } catch (error) {
+    signal.throwIfAborted();
+    // The end is known and decides the exit code; only its details could not be read.
+    await session.say(`${visible(taskId)}  ${visible(state)}; details: verlpool show ${visible(taskId)}`);
+    await session.report(error);
+  }
+}
+
+async function runFollow(session: Session, api: Api, options: LogsOptions): Promise<number> {
+  let taskId = options.id;
+  const work = async (signal: AbortSignal): Promise<number> => {
+    taskId = (await resolveTask(api, options.id, signal)).task_id;
+    return exitOfState(await followToEnd(session, api, { taskId, attempt: options.attempt, tail: options.tail }, options, signal));
+  };
+  try {
+    return await interruptible(session.world, work, () => detached(session, [taskId]));
+  } catch (error) {
+    return reportWait(session, error);
+  }
+}
+
+const PAGE_BYTES = 1_048_576;
+
+/** The whole log of one attempt, page by page. */
+async function copyLog(api: Api, taskId: string, attempt: string, writer: LogWriter): Promise<void> {
+  for (let offset = 0; ;) {
+    const { bytes, header } = await api.bytes("readLogs", {
+      path: { task_id: taskId },
+      query: { attempt, offset, limit: PAGE_BYTES },
+      about: taskId,
+    });
+    if (bytes.length === 0) return;
+    await writer.write(bytes);
+    const end = Number(header("x-log-end") ?? Number.NaN);
+    offset = Number.isSafeInteger(end) && end > offset ? end : offset + bytes.length;
+  }
+}
+
+export async function runLogs(session: Session, options: LogsOptions): Promise<number> {
+  if (options.json && !options.follow) throw usageError("--json goes with -f", "without -f the log itself is the data");
+  const api = await session.api();
+  if (options.follow) return runFollow(session, api, options);
+  const task = await resolveTask(api, options.id);
+  const writer = logWriter(session, options.raw);
+  if (task.attempt === null) {
+    await session.say(
+      `no log yet: ${visible(task.task_id)} is ${visible(task.state)}${task.waiting === null ? "" : `: ${visible(task.waiting.text)}`}`,
+    );
+    return 0;
+  }
+  const attempts =
+    options.attempt === "all"
+      ? (await api.call("listAttempts", { path: { task_id: task.task_id }, about: options.id })).value.attempts.map((one) =>
+          String(one.attempt),
+        )
+      : // The number, so that a new attempt in the middle of the reading does not mix two logs.
+        [options.attempt === null || options.attempt === "latest" ? String(task.attempt.attempt) : options.attempt];
+  for (const attempt of attempts) {
+    if (attempts.length > 1) await session.say(`==> attempt ${attempt}`);
+    if (options.tail === null) await copyLog(api, task.task_id, attempt, writer);
+    else {
+      const query = { attempt, tail: options.tail };
+      await writer.write((await api.bytes("readLogs", { path: { task_id: task.task_id }, query, about: options.id })).bytes);
+    }
+  }
+  await writer.end();
+  return 0;
+}
+
+function attemptValue(text: string): string {
+  if (/^(latest|all|[1-9]\d{0,5})$/.test(text)) return text;
+  throw usageError(`${visible(text)} is no attempt`, "give its number, latest, or all");
+}
+
+export function addLogs(program: Command, bind: Bind): void {
+  leaf(program, "logs <id>", "The log of a task's driver; on a terminal control characters are shown, not obeyed", [
+    "verlpool logs -f 3d4c",
+    "verlpool logs 3d4c --tail 200",
+    "verlpool logs 3d4c --attempt 1 > first.log",
+  ])
+    .option("-f, --follow", "go on until the task ends; the exit code says how (0, 100, 101, 102, 103)")
+    .option("--tail <n>", "only the last lines", wholeNumber(0, 10_000))
+    .option("--attempt <n>", "a number, latest or all", attemptValue)
+    .option("--raw", "the exact bytes also on a terminal")
+    .option("--json", "with -f: one event a line")
+    .action((id: string, options: { follow?: true; tail?: number; attempt?: string; raw?: true; json?: true }) =>
+      bind((session) =>
+        runLogs(session, {
+          id: taskIdText(id),
+          follow: options.follow === true,
+          tail: options.tail ?? null,
+          attempt: options.attempt ?? null,
+          raw: options.raw === true,
+          json: options.json === true,
+        }),
+      ),
+    );
+}

@@ -1,0 +1,113 @@
+import type { Command } from "commander";
+import type { AttemptWire, TaskWire } from "../../contract/resources.ts";
+import { failureLines, hasEnded } from "../outcome.ts";
+import { paintState, relativeTime, sheet, spanText } from "../output.ts";
+import { taskIdText } from "../parse-values.ts";
+import type { Session } from "../session.ts";
+import { visible } from "../visible.ts";
+import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
+import { progressText, startEstimate } from "./task-words.ts";
+
+export type ShowOptions = { readonly id: string; readonly json: boolean };
+
+function attemptText(attempt: AttemptWire, total: number, now: number): string {
+  const parts = [
+    total > 1 ? `${attempt.attempt} of ${total}` : String(attempt.attempt),
+    attempt.state,
+    attempt.node === null ? "" : `on ${attempt.node}`,
+    attempt.started_at === null ? "" : `for ${spanText(attempt.started_at, attempt.ended_at, now)}`,
+    attempt.exit_code === null ? "" : `exit code ${attempt.exit_code}`,
+    attempt.signal === null ? "" : `ended by ${attempt.signal}`,
+    attempt.stalled ? "STALLED: no progress" : "",
+    attempt.quarantined ? "in quarantine: not known to be dead" : "",
+    attempt.resumed_from === null ? "" : `resumed from step ${attempt.resumed_from.step} of ${attempt.resumed_from.submission_id}`,
+  ];
+  return parts
+    .filter((part) => part !== "")
+    .map(visible)
+    .join(", ");
+}
+
+function waitingText(task: TaskWire, now: number): string | null {
+  const lines = [
+    task.held && !hasEnded(task.state) ? "held; it starts after: verlpool release" : "",
+    task.waiting === null ? "" : visible(`${task.waiting.text} [${task.waiting.code}]`),
+    task.next_run_at === null ? "" : `next look ${relativeTime(task.next_run_at, now)}`,
+  ];
+  return lines.filter((line) => line !== "").join("\n") || null;
+}
+
+/** What somebody woken at night types next. */
+function nextCommands(task: TaskWire): readonly string[] {
+  const id = visible(task.task_id);
+  if (!hasEnded(task.state)) {
+    const started = task.attempt?.started_at ?? null;
+    return [started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool events ${id}`, `verlpool cancel ${id}`];
+  }
+  const seen = task.attempt === null ? [] : [`verlpool logs --tail 100 ${id}`];
+  return [...seen, task.state === "SUCCEEDED" ? `verlpool curves ${id}` : `verlpool events ${id}`];
+}
+
+export function taskSheet(session: Session, task: TaskWire): string {
+  const now = session.world.clock.now();
+  const { spec, attempt } = task;
+  const ended = hasEnded(task.state);
+  const labels = Object.entries(task.labels).map(([key, value]) => `${key}=${value}`);
+  return sheet(
+    [
+      ["task", visible(task.task_id)],
+      ["state", `${paintState(session.paint, task.state)}${task.cancel_requested && !ended ? " (cancel requested)" : ""}`],
+      ["waits", ended ? null : waitingText(task, now)],
+      ["starts", ended || task.started_at !== null ? null : startEstimate(task, now)],
+      ["failure", failureLines(task).join("\n")],
+      ["progress", visible(progressText(task))],
+      ["attempt", attempt === null ? null : attemptText(attempt, task.attempts, now)],
+      ["job dir", attempt === null ? null : visible(attempt.job_dir)],
+      ["name", task.name === null ? null : visible(task.name)],
+      ["user", visible(task.user_id)],
+      ["workload", visible(`${task.workload}, ${spec.nnodes} × ${spec.n_gpus_per_node} GPU, profile ${task.profile}`)],
+      ["model", visible(spec.model_id)],
+      ["data", visible([spec.train_file, spec.val_file].filter((file) => file !== null).join(", "))],
+      ["code", visible(spec.code_path)],
+      ["labels", visible(labels.join(" "))],
+      ["priority", task.priority === 0 ? null : String(task.priority)],
+      [
+        "limits",
+        [
+          task.max_runtime_s === null ? "" : `max runtime ${task.max_runtime_s} s`,
+          task.deadline === null ? "" : `deadline ${visible(task.deadline)}`,
+        ]
+          .filter(Boolean)
+          .join(", "),
+      ],
+      ["created", `${relativeTime(task.created_at, now)} (${visible(task.created_at)})`],
+      ["started", task.started_at === null ? null : `${relativeTime(task.started_at, now)} (${visible(task.started_at)})`],
+      ["ended", task.ended_at === null ? null : `${relativeTime(task.ended_at, now)} (${visible(task.ended_at)})`],
+    ],
+    session.paint,
+  );
+}
+
+export async function runShow(session: Session, options: ShowOptions): Promise<number> {
+  const api = await session.api();
+  const { value, raw } = await api.call("getTask", { path: { task_id: options.id }, about: options.id });
+  if (options.json) {
+    await session.printJson(raw);
+    return 0;
+  }
+  await session.print(taskSheet(session, value));
+  await session.say(["", "next:", ...nextCommands(value).map((line) => `  ${line}`)].join("\n"));
+  return 0;
+}
+
+export function addShow(program: Command, bind: Bind): void {
+  leaf(program, "show <id>", "One task: its state and why, progress, failure and what to do, where its files are", [
+    "verlpool show mvp2-alice-ppo-20260801-120000-1f2e3d4c",
+    "verlpool show 3d4c",
+    "verlpool show 3d4c --json | jq .failure",
+  ])
+    .option(...JSON_OPTION)
+    .action((id: string, options: { json?: true }) =>
+      bind((session) => runShow(session, { id: taskIdText(id), json: options.json === true })),
+    );
+}

@@ -1,0 +1,93 @@
+/** All that the command line touches outside itself. main/cli.ts builds the real one; tests build their own. */
+import type { HttpTransport } from "./transport.ts";
+
+export type OutputStream = {
+  readonly isTTY: boolean;
+  /** Resolves when the reader took it; rejects with `code: "EPIPE"` when the reader is gone. */
+  readonly write: (chunk: string | Uint8Array) => Promise<void>;
+};
+
+export type InputStream = {
+  readonly isTTY: boolean;
+  /** Everything up to the end of input, at most `maxBytes` + 1 bytes. */
+  readonly readAll: (maxBytes: number) => Promise<Uint8Array>;
+  /** One line, without its end; null at the end of input. */
+  readonly readLine: () => Promise<string | null>;
+};
+
+export type FileRead = { readonly bytes: Uint8Array; readonly mode: number; readonly uid: number };
+
+export type CliFiles = {
+  /** A file that the user named (also a pipe): at most `maxBytes` + 1 bytes; null when there is none. */
+  readonly readInput: (path: string, maxBytes: number) => Promise<Uint8Array | null>;
+  /** A regular file, never through a symlink, at most 64 KiB; null when there is none. */
+  readonly readRecord: (path: string) => Promise<FileRead | null>;
+  /** Names in a directory, [] when there is none. */
+  readonly list: (directory: string) => Promise<readonly string[]>;
+  /** Replaces the file whole, mode 0600, in a directory of mode 0700. */
+  readonly writePrivate: (path: string, text: string) => Promise<void>;
+  /** Whether there was one to remove. */
+  readonly remove: (path: string) => Promise<boolean>;
+};
+
+export type CliClock = {
+  /** Wall clock, epoch ms. */
+  readonly now: () => number;
+  readonly monotonicMs: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+};
+
+export type ServerOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly host: string | null;
+  readonly port: number | null;
+  readonly dev: boolean;
+};
+export type UpOptions = {
+  readonly root: string | null;
+  readonly port: number | null;
+  readonly workers: number | null;
+  readonly gpusPerWorker: number | null;
+  readonly cpusPerWorker: number | null;
+  readonly detach: boolean;
+};
+export type DownOptions = { readonly root: string | null };
+export type StatusOptions = { readonly root: string | null; readonly json: boolean };
+export type PrepareOptions = { readonly root: string | null };
+export type DemoOptions = { readonly root: string | null; readonly keep: boolean };
+export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
+
+/** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
+export type LocalCommands = {
+  readonly server: (options: ServerOptions) => Promise<number>;
+  readonly up: (options: UpOptions) => Promise<number>;
+  readonly down: (options: DownOptions) => Promise<number>;
+  readonly status: (options: StatusOptions) => Promise<number>;
+  readonly prepare: (options: PrepareOptions) => Promise<number>;
+  readonly demo: (options: DemoOptions) => Promise<number>;
+  readonly configShow: (options: ConfigShowOptions) => Promise<number>;
+};
+
+export type CliWorld = {
+  readonly version: string;
+  readonly env: { readonly [name: string]: string | undefined };
+  readonly home: string;
+  /** Of this process; null where the system has none. */
+  readonly uid: number | null;
+  /** Width of the terminal on stdout; null when stdout is no terminal. */
+  readonly columns: number | null;
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly stdin: InputStream;
+  readonly files: CliFiles;
+  readonly request: HttpTransport;
+  /** While a listener stands, Ctrl-C calls it and does not end the process. Returns its removal. */
+  readonly onInterrupt: (listener: () => void) => () => void;
+  readonly clock: CliClock;
+  /** `bytes` random bytes as hex. */
+  readonly randomHex: (bytes: number) => string;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly local: LocalCommands;
+};

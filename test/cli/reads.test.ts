@@ -1,0 +1,426 @@
+import { expect, test } from "vitest";
+import { cells } from "../../src/cli/visible.ts";
+import { attemptWire, cliWorld, refuse, summaryWire, TASK_ID, taskWire } from "../support/cli-world.ts";
+
+const failure = {
+  label: "cuda_oom",
+  blame: "user",
+  retryable: false,
+  text: "a worker ran out of GPU memory",
+  fix: "lower the batch size",
+} as const;
+const waiting = { code: "no_capacity", text: "needs 2 × 4 free GPUs, 3 are free", details: {}, until: null };
+const progress = {
+  step: 12,
+  total_steps: 100,
+  metric: { key: "critic/score/mean", value: 0.31234 },
+  updated_at: "2026-08-01T11:59:00.000Z",
+};
+const page = (count: number, from: number, next: string | null) => ({
+  json: { tasks: Array.from({ length: count }, (_, at) => summaryWire({ task_id: `${TASK_ID}${from + at}` })), next_cursor: next },
+});
+
+test("list shows a row a task with what is worth knowing of its state", async () => {
+  const tasks = [
+    summaryWire({ state: "RUNNING", started_at: "2026-08-01T11:57:00.000Z", progress }),
+    summaryWire({ state: "PENDING_RESOURCES", waiting, name: "big" }),
+    summaryWire({ state: "FAILED", failure, started_at: "2026-08-01T11:00:00.000Z", ended_at: "2026-08-01T11:30:00.000Z" }),
+    summaryWire({ held: true }),
+    summaryWire({ cancel_requested: true, state: "RUNNING", user_id: "bob" }),
+  ];
+  const cli = cliWorld({ routes: { listTasks: { json: { tasks, next_cursor: null } } } });
+  expect(await cli.run("ls")).toBe(0);
+  const [head, ...rows] = cli.stdout().trimEnd().split("\n");
+  expect(head).toMatch(/^TASK +STATE +NAME +USER +CREATED +RAN +NOTE$/);
+  expect(rows[0]).toMatch(/RUNNING .*alice +5m ago +3m +step 12\/100 critic\/score\/mean=0\.312$/);
+  expect(rows[1]).toMatch(/PENDING_RESOURCES +big .*needs 2 × 4 free GPUs/);
+  expect(rows[2]).toMatch(/FAILED .* 30m +cuda_oom: a worker ran out/);
+  expect(rows[3]).toMatch(/held$/);
+  expect(rows[4]).toMatch(/cancel requested$/);
+});
+
+test("list sends its filters; states may be lower case and joined by commas", async () => {
+  const cli = cliWorld({ routes: { listTasks: page(0, 0, null) } });
+  const argv = ["--state", "running,queued", "--state", "failed", "--workload", "grpo", "--label", "a=1", "--user", "bob", "--limit", "7"];
+  expect(await cli.run("list", ...argv)).toBe(0);
+  expect(cli.calls[0]?.query).toEqual({ state: "RUNNING,QUEUED,FAILED", workload: "grpo", label: "a=1", user: "bob", limit: "7" });
+  expect(cli.stdout()).toBe("");
+  expect(cli.stderr()).toContain("no tasks");
+});
+
+test("list --all reads every page, and --limit as many as it needs, and says when there are more", async () => {
+  const routes = {
+    listTasks: (_: unknown, nth: number) => (nth === 1 ? page(200, 0, "c1") : nth === 2 ? page(60, 200, "c2") : page(3, 260, null)),
+  };
+  const all = cliWorld({ routes });
+  expect(await all.run("list", "--all", "--json")).toBe(0);
+  expect((JSON.parse(all.stdout()) as { tasks: unknown[] }).tasks).toHaveLength(263);
+  expect(all.calls.map((call) => call.query["cursor"])).toEqual([undefined, "c1", "c2"]);
+  const some = cliWorld({ routes });
+  expect(await some.run("list", "--limit", "260")).toBe(0);
+  expect(some.calls.map((call) => call.query["limit"])).toEqual(["200", "60"]);
+  expect(some.stderr()).toContain("more with --limit");
+});
+
+test.each([120, 100, 80, 60, 40, 20, 8])(
+  "on a terminal of %i columns no line of a list is longer, and an id keeps its end",
+  async (columns) => {
+    const tasks = [summaryWire({ state: "PENDING_RESOURCES", waiting: { ...waiting, text: "模型 ".repeat(40) }, name: "n".repeat(128) })];
+    const cli = cliWorld({
+      tty: true,
+      columns,
+      env: { VERLPOOL_URL: "http://127.0.0.1:8080", VERLPOOL_TOKEN: "t", NO_COLOR: "1" },
+      routes: { listTasks: { json: { tasks, next_cursor: null } } },
+    });
+    expect(await cli.run("list")).toBe(0);
+    const lines = cli.stdout().trimEnd().split("\n");
+    for (const line of lines) expect(cells(line)).toBeLessThanOrEqual(columns);
+    expect(lines[1]).toContain(TASK_ID.slice(-4));
+  },
+);
+
+test("without a terminal nothing is cut and nothing is coloured", async () => {
+  const tasks = [summaryWire({ state: "PENDING_RESOURCES", waiting: { ...waiting, text: "why ".repeat(100) } })];
+  const cli = cliWorld({ routes: { listTasks: { json: { tasks, next_cursor: null } } } });
+  await cli.run("list");
+  expect(cli.stdout()).toContain("why ".repeat(100).trim());
+  expect(cli.stdout()).not.toContain("\u001b");
+});
+
+test("states are coloured on a terminal, not with NO_COLOR and not on a dumb one; FORCE_COLOR colours a pipe", async () => {
+  const routes = { listTasks: { json: { tasks: [summaryWire({ state: "FAILED" })], next_cursor: null } } };
+  const coloured = async (tty: boolean, env: { [name: string]: string }): Promise<boolean> => {
+    const cli = cliWorld({ tty, routes, env: { VERLPOOL_URL: "http://127.0.0.1:8080", VERLPOOL_TOKEN: "t", ...env } });
+    await cli.run("list");
+    return cli.stdout().includes("\u001b[31mFAILED");
+  };
+  expect(await coloured(true, {})).toBe(true);
+  expect(await coloured(true, { NO_COLOR: "1" })).toBe(false);
+  expect(await coloured(true, { TERM: "dumb" })).toBe(false);
+  expect(await coloured(false, {})).toBe(false);
+  expect(await coloured(false, { FORCE_COLOR: "1" })).toBe(true);
+});
+
+test("show of a waiting task says why it waits, when it is looked at again and what to type next", async () => {
+  const task = taskWire({
+    state: "PENDING_RESOURCES",
+    waiting,
+    next_run_at: "2026-08-01T12:00:40.000Z",
+    estimate: { start_at_low: "2026-08-01T12:10:00.000Z", start_at_high: "2026-08-01T13:00:00.000Z", end_at_low: null, end_at_high: null },
+    held: true,
+    labels: { exp: "lr" },
+    priority: 3,
+    max_runtime_s: 3600,
+    deadline: "2026-08-02T00:00:00.000Z",
+    name: "first",
+  });
+  const cli = cliWorld({ routes: { getTask: { json: task } } });
+  expect(await cli.run("show", "3d4c")).toBe(0);
+  const out = cli.stdout();
+  for (const text of [
+    "needs 2 × 4 free GPUs, 3 are free [no_capacity]",
+    "next look in 40s",
+    "in 10m to in 1h",
+    "held",
+    "exp=lr",
+    "max runtime 3600 s",
+    "first",
+  ])
+    expect(out).toContain(text);
+  expect(cli.stderr()).toContain("verlpool queue");
+  expect(cli.stderr()).toContain(`verlpool cancel ${TASK_ID}`);
+});
+
+test("show of a failed task says what happened, what to do, and where its files are", async () => {
+  const attempt = attemptWire({
+    attempt: 2,
+    state: "FAILED",
+    exit_code: 1,
+    ended_at: "2026-08-01T11:59:00.000Z",
+    stalled: true,
+    quarantined: true,
+    signal: "SIGKILL",
+    resumed_from: { submission_id: `${TASK_ID}--a01`, step: 20 },
+  });
+  const task = taskWire({ state: "FAILED", failure, attempts: 2, attempt, started_at: attempt.started_at, ended_at: attempt.ended_at });
+  const cli = cliWorld({ routes: { getTask: { json: task } } });
+  expect(await cli.run("show", "3d4c")).toBe(0);
+  const out = cli.stdout();
+  for (const text of [
+    "a worker ran out of GPU memory [cuda_oom, blame: user]",
+    "what to do: lower the batch size",
+    "2 of 2, FAILED, on worker-1, for 2m, exit code 1, ended by SIGKILL",
+    "resumed from step 20",
+    attempt.job_dir,
+    "(2026-08-01T11:55:00.000Z)",
+  ])
+    expect(out).toContain(text);
+  expect(cli.stderr()).toContain(`verlpool logs --tail 100 ${TASK_ID}`);
+});
+
+test("show of running and succeeded tasks points to the log and to the curves", async () => {
+  const run = cliWorld({
+    routes: {
+      getTask: {
+        json: taskWire({
+          state: "RUNNING",
+          attempt: attemptWire(),
+          attempts: 1,
+          started_at: "2026-08-01T11:57:00.000Z",
+          progress,
+          cancel_requested: true,
+        }),
+      },
+    },
+  });
+  await run.run("show", "3d4c");
+  expect(run.stdout()).toContain("RUNNING (cancel requested)");
+  expect(run.stderr()).toContain(`verlpool logs -f ${TASK_ID}`);
+  const done = cliWorld({ routes: { getTask: { json: taskWire({ state: "SUCCEEDED", attempt: attemptWire(), attempts: 1 }) } } });
+  await done.run("show", "3d4c");
+  expect(done.stderr()).toContain(`verlpool curves ${TASK_ID}`);
+});
+
+test("a task is addressed by its id as typed, and a missing one says what to do", async () => {
+  const cli = cliWorld({ routes: { getTask: refuse("task_not_found", "task not found") } });
+  expect(await cli.run("show", "3d4c")).toBe(1);
+  expect(cli.calls[0]?.path).toEqual({ task_id: "3d4c" });
+  expect(cli.stderr()).toContain("task not found: 3d4c");
+  expect(cli.stderr()).toContain("verlpool list");
+});
+
+test("an id that matches several tasks is a usage error with the server's list of them", async () => {
+  const cli = cliWorld({ routes: { getTask: refuse("bad_parameter", "mvp2 matches 2 tasks: a, b") } });
+  expect(await cli.run("show", "mvp2")).toBe(2);
+  expect(cli.stderr()).toContain("matches 2 tasks");
+});
+
+test.each([
+  ["show", "getTask", taskWire({ state: "QUEUED" }), ["3d4c"]],
+  ["queue", "readQueue", { running: [], waiting: [], hidden: 0, notes: [] }, []],
+  [
+    "nodes",
+    "listNodes",
+    { head: { state: "up", epoch: 1, session: "s", address: null, since: null, text: null }, nodes: [], next_cursor: null },
+    [],
+  ],
+  ["profiles", "listProfiles", { profiles: [], next_cursor: null }, []],
+  ["events", "listEvents", { events: [], next_cursor: null }, ["3d4c"]],
+  ["list", "listTasks", { tasks: [], next_cursor: null }, []],
+] as const)("%s --json prints the API's object", async (command, route, json, argv) => {
+  const newer = command === "list" || command === "events" ? json : { ...json, field_of_tomorrow: [1] };
+  const cli = cliWorld({ routes: { [route]: { json: newer } } });
+  expect(await cli.run(command, ...argv, "--json")).toBe(0);
+  expect(JSON.parse(cli.stdout())).toEqual(newer);
+  expect(cli.stderr()).toBe("");
+});
+
+test("a state of a newer server is shown as it is", async () => {
+  const cli = cliWorld({ routes: { getTask: { text: JSON.stringify({ ...taskWire(), state: "HIBERNATING" }) } } });
+  expect(await cli.run("show", "3d4c")).toBe(0);
+  expect(cli.stdout()).toContain("HIBERNATING");
+});
+
+test.each(['{"task_id": 1}', "<html>not ours</html>", ""])(
+  "an answer that is not understood (%s) is an error that says so",
+  async (text) => {
+    const cli = cliWorld({ routes: { getTask: { text } } });
+    expect(await cli.run("show", "3d4c")).toBe(1);
+    expect(cli.stderr()).toContain("is not what this version expects");
+  },
+);
+
+test("a proxy's page or redirect instead of an answer is told as what it is", async () => {
+  const page = cliWorld({ routes: { readQueue: { status: 502, text: "<h1>Bad\n Gateway</h1>" } } });
+  expect(await page.run("queue")).toBe(1);
+  expect(page.stderr()).toContain("HTTP 502 that is not verlpool's: <h1>Bad Gateway</h1>");
+  const redirect = cliWorld({ routes: { readQueue: { status: 302, text: "" } } });
+  expect(await redirect.run("queue")).toBe(1);
+  expect(redirect.stderr()).toContain("a redirect, which is not followed");
+});
+
+test("a fault of the server names the request id", async () => {
+  const cli = cliWorld({ routes: { readQueue: refuse("internal", "internal error", { headers: { "x-request-id": "req-7" } }) } });
+  expect(await cli.run("queue")).toBe(1);
+  expect(cli.stderr()).toContain("request id: req-7");
+});
+
+test("queue shows running before waiting, positions, reasons, notes and how many are hidden", async () => {
+  const queue = {
+    running: [
+      summaryWire({ state: "RUNNING", started_at: "2026-08-01T11:59:00.000Z", progress: { ...progress, metric: null, total_steps: null } }),
+    ],
+    waiting: [
+      {
+        ...summaryWire({
+          waiting,
+          estimate: { start_at_low: "2026-08-01T12:10:00.000Z", start_at_high: null, end_at_low: null, end_at_high: null },
+        }),
+        position: 1,
+      },
+      { ...summaryWire({ held: true }), position: 2 },
+    ],
+    hidden: 3,
+    notes: ["the head is down since 5 min"],
+  };
+  const cli = cliWorld({ routes: { readQueue: { json: queue } } });
+  expect(await cli.run("queue")).toBe(0);
+  const rows = cli.stdout().trimEnd().split("\n").slice(1);
+  expect(rows[0]).toMatch(/RUNNING +alice +1m +step 12$/);
+  expect(rows[1]).toMatch(/^1 .*3 are free; starts in 10m$/);
+  expect(rows[2]).toMatch(/^2 .*held$/);
+  expect(cli.stderr()).toContain("and 3 of other users");
+  expect(cli.stderr()).toContain("note: the head is down since 5 min");
+});
+
+test("an empty queue says so on stderr", async () => {
+  const cli = cliWorld({ routes: { readQueue: { json: { running: [], waiting: [], hidden: 0, notes: [] } } } });
+  expect(await cli.run("queue")).toBe(0);
+  expect(cli.stdout()).toBe("");
+  expect(cli.stderr()).toContain("the queue is empty");
+});
+
+test("nodes shows the head, what is free, own tasks and how many are of others", async () => {
+  const nodes = {
+    head: { state: "down", epoch: 7, session: "s", address: "10.0.0.1:6379", since: "2026-08-01T11:50:00.000Z", text: "no answer" },
+    nodes: [
+      {
+        node: "w-1",
+        state: "alive",
+        why: null,
+        gpus: { total: 4, free: 1 },
+        cpus: { total: 52, free: 16 },
+        tasks: [TASK_ID, null, null],
+        last_seen_at: "2026-08-01T11:59:57.000Z",
+      },
+      {
+        node: "w-2",
+        state: "dirty",
+        why: { code: "gpu_busy", text: "a GPU is used by a stranger" },
+        gpus: { total: 4, free: 0 },
+        cpus: { total: 52, free: 52 },
+        tasks: [],
+        last_seen_at: null,
+      },
+    ],
+    next_cursor: null,
+  };
+  const cli = cliWorld({ routes: { listNodes: { json: nodes } } });
+  expect(await cli.run("nodes")).toBe(0);
+  expect(cli.stdout()).toContain("head down at 10.0.0.1:6379 since 10m ago: no answer");
+  expect(cli.stdout()).toMatch(new RegExp(`w-1 +alive +1/4 +16/52 +3s ago +${TASK_ID} 2 of others`));
+  expect(cli.stdout()).toMatch(/w-2 +dirty .*a GPU is used by a stranger/);
+});
+
+test("a pool without workers says that tasks are queued until one joins", async () => {
+  const head = { state: "up", epoch: null, session: null, address: null, since: null, text: null };
+  const cli = cliWorld({ routes: { listNodes: { json: { head, nodes: [], next_cursor: null } } } });
+  expect(await cli.run("nodes")).toBe(0);
+  expect(cli.stderr()).toContain("no worker is in the pool");
+});
+
+const profile = (name: string, text: string) => ({
+  name,
+  workload: "grpo",
+  verl: ["0.9"],
+  exclusive: true,
+  description: `about ${name}`,
+  builtin: name === "grpo",
+  text,
+});
+const profiles = { profiles: [profile("grpo", "lr: 1\n"), profile("long@2", "lr: 2\n"), profile("long@3", "lr: 3\n")], next_cursor: null };
+
+test("profiles lists them; a name prints its YAML, without a version the newest", async () => {
+  const routes = { listProfiles: { json: profiles } };
+  const list = cliWorld({ routes });
+  await list.run("profiles");
+  expect(list.stdout()).toMatch(/long@3 +grpo +0\.9 +operator +about long@3/);
+  for (const [name, text] of [
+    ["grpo", "lr: 1\n"],
+    ["long@2", "lr: 2\n"],
+    ["long", "lr: 3\n"],
+  ] as const) {
+    const cli = cliWorld({ routes });
+    expect(await cli.run("profiles", name)).toBe(0);
+    expect(cli.stdout()).toBe(text);
+  }
+  const json = cliWorld({ routes });
+  await json.run("profiles", "long@2", "--json");
+  expect(JSON.parse(json.stdout())).toEqual(profiles.profiles[1]);
+  const none = cliWorld({ routes });
+  expect(await none.run("profiles", "nosuch")).toBe(1);
+  expect(none.stderr()).toContain("there are: grpo, long@2, long@3");
+});
+
+test("events reads all pages in order", async () => {
+  const event = (seq: number) => ({
+    seq,
+    task_id: TASK_ID,
+    attempt: seq === 1 ? null : 1,
+    at: "2026-08-01T11:55:00.000Z",
+    actor: "user:alice",
+    type: seq === 1 ? "created" : "state_changed",
+    from: seq === 1 ? null : ("QUEUED" as const),
+    to: seq === 1 ? ("QUEUED" as const) : ("SUBMITTING" as const),
+    reason: seq === 1 ? null : { code: "launch", text: "it fits worker-1" },
+    data: {},
+  });
+  const cli = cliWorld({
+    routes: {
+      listEvents: (call) => ({
+        json: call.query["after"] === undefined ? { events: [event(1)], next_cursor: "x" } : { events: [event(2)], next_cursor: null },
+      }),
+    },
+  });
+  expect(await cli.run("events", "3d4c")).toBe(0);
+  expect(cli.calls[1]?.query["after"]).toBe("1");
+  expect(cli.stdout()).toMatch(/1 +5m ago +user:alice +created +QUEUED/);
+  expect(cli.stdout()).toMatch(/2 .*QUEUED → SUBMITTING +1 +it fits worker-1 \[launch\]/);
+});
+
+const curves = (_: unknown, nth: number) => ({
+  json:
+    nth === 1
+      ? { attempts: [{ attempt: 1, steps: [1, 2], series: { "critic/score/mean": [0.1, 0.2], "=cmd|x": [1, null] } }], next_after_step: 2 }
+      : {
+          attempts: [
+            { attempt: 1, steps: [3], series: { "critic/score/mean": [0.9], "val/x": [7] } },
+            { attempt: 2, steps: [3, 4], series: { "critic/score/mean": [0.3, 0.4] } },
+          ],
+          next_after_step: null,
+        },
+});
+
+test("curves --csv has a column a metric over all pages and attempts, and no cell that a spreadsheet takes for a formula", async () => {
+  const cli = cliWorld({ routes: { readCurves: curves } });
+  expect(await cli.run("curves", "3d4c", "--csv")).toBe(0);
+  expect(cli.stdout()).toBe("attempt,step,'=cmd|x,critic/score/mean,val/x\n1,1,1,0.1,\n1,2,,0.2,\n1,3,,0.9,7\n2,3,,0.3,\n2,4,,0.4,\n");
+});
+
+test("curves draws what people look at first, a later attempt counting for a step done twice, and names the rest", async () => {
+  const cli = cliWorld({ routes: { readCurves: curves } });
+  expect(await cli.run("curves", "3d4c")).toBe(0);
+  expect(cli.stdout()).toContain("critic/score/mean  0.1 → 0.4, 4 steps");
+  expect(cli.stdout()).toMatch(/[\u2801-\u28ff]/);
+  expect(cli.stderr()).toContain("more with --key: =cmd|x, val/x");
+});
+
+test("curves --json gives all pages as one object; --key is sent", async () => {
+  const cli = cliWorld({ routes: { readCurves: curves } });
+  expect(await cli.run("curves", "3d4c", "--key", "a", "--key", "b", "--json")).toBe(0);
+  expect(cli.calls[0]?.query["key"]).toEqual(["a", "b"]);
+  expect(JSON.parse(cli.stdout())).toMatchObject({
+    attempts: [
+      { attempt: 1, steps: [1, 2, 3] },
+      { attempt: 2, steps: [3, 4] },
+    ],
+    next_after_step: null,
+  });
+});
+
+test("curves of a task without metrics says so; two forms at once are a usage error", async () => {
+  const cli = cliWorld({ routes: { readCurves: { json: { attempts: [], next_after_step: null } } } });
+  expect(await cli.run("curves", "3d4c")).toBe(0);
+  expect(cli.stderr()).toContain("no metrics yet");
+  expect(await cliWorld().run("curves", "3d4c", "--csv", "--json")).toBe(2);
+});
