@@ -68,8 +68,9 @@ function start(command, argv) {
     env: { ...process.env, PATH: `${dirname(command)}:${join(root, "node_modules", ".bin")}:${process.env.PATH ?? ""}` },
   });
   child.on("error", (error) => fail(`could not start ${command}: ${error.message}`));
-  // A terminal sends Ctrl-C to the child as well; passing it on would count as a second one.
-  process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));
+  // A terminal sends Ctrl-C to the child as well; passing it on would count as a second one, which means "at once".
+  const isInTerminal = [process.stdin, process.stdout, process.stderr].some((stream) => stream.isTTY);
+  process.on("SIGINT", () => isInTerminal || child.kill("SIGINT"));
   for (const signal of ["SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
     if (signal === null) process.exit(code);
