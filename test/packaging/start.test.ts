@@ -81,7 +81,7 @@ test.each(
   "bin/verlpool started by Node %s, doing %s, passes %s on and ends as the program ends",
   async (_version, verb, signal, code, endSignal, node) => {
     installNode();
-    const child = spawn(node, [bin, verb], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(node, [bin, verb], { stdio: ["ignore", "pipe", "pipe"] });
     await once(child.stdout, "data");
     child.kill(signal);
     expect(await once(child, "exit")).toEqual([code, endSignal]);
