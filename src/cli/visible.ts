@@ -18,7 +18,11 @@ export function visible(text: string): string {
 
 /** The same for a text of several lines: line ends and tabs stay. */
 export function visibleLines(text: string): string {
-  return text.replaceAll("\r\n", "\n").replace(UNSAFE, (char) => (char === "\n" || char === "\t" ? char : escapeOne(char)));
+  return escapeLines(text.replaceAll("\r\n", "\n"));
+}
+
+function escapeLines(text: string): string {
+  return text.replace(UNSAFE, (char) => (char === "\n" || char === "\t" ? char : escapeOne(char)));
 }
 
 /** Plain colour codes. Ray colours the prefix of nearly every line of a driver's log: shown as escapes they would drown the text. */
@@ -32,7 +36,7 @@ const UNFINISHED = /(?:\x1b(?:\[[0-9;]{0,14})?|\r)$/;
 export function logForTerminal(): { readonly push: (bytes: Uint8Array) => string; readonly flush: () => string } {
   const decoder = new TextDecoder("utf-8");
   let kept = "";
-  const show = (text: string): string => visibleLines(text.replace(COLOUR, ""));
+  const show = (text: string): string => escapeLines(text.replaceAll("\r\n", "\n").replace(COLOUR, ""));
   return {
     push: (bytes) => {
       const text = kept + decoder.decode(bytes, { stream: true });

@@ -134,7 +134,7 @@ export function addLogs(program: Command, bind: Bind): void {
     "verlpool logs 3d4c --tail 200",
     "verlpool logs 3d4c --attempt 1 > first.log",
   ])
-    .option("-f, --follow", "go on until the task ends; the exit code says how (0, 100, 101, 102, 103)")
+    .option("-f, --follow", "from the last 2000 lines (or --tail) on until the task ends; the exit code says how (0, 100, 102, 103)")
     .option("--tail <n>", "only the last lines", wholeNumber(0, 10_000))
     .option("--attempt <n>", "a number, latest or all", attemptValue)
     .option("--raw", "the exact bytes also on a terminal")
