@@ -11,7 +11,8 @@ one is pid 1 of its own PID namespace (else a subreaper) and has three threads b
     clock     watches CLOCK_BOOTTIME and kills; never touches storage, so that a hung mount cannot stop it
     storage   beats the lease, looks for `stop`, at the end writes result.json
     pump      copies the driver's output to logs/driver.log and to Ray
-/proc is not mounted anew in the namespace: a Ray driver finds its raylet through the process list (measured, Ray 2.60).
+/proc is not mounted anew in the namespace: a Ray driver finds its raylet through the process list (measured, Ray 2.60). So the driver gets, in
+its namespace, the very pid that /proc shows for it: Ray tells its raylet os.getpid(), and psutil (Ray's uv hook in ray.init) looks it up there.
 
 Exit code: the driver's own, 128+n after signal n; 75 when the claim was lost or a stop was there first (nothing was run and nothing is left
 written); 78 when the driver could not be started; 70 when the launcher itself or its storage failed.
@@ -33,6 +34,7 @@ from datetime import datetime, timezone
 
 LOST, NOT_STARTED, BROKEN = 75, 78, 70
 CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
+SYS_CLONE3 = 435  # one number on every architecture
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ASK_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 IN_NAMESPACE = ("pidns", "userns")
@@ -240,6 +242,33 @@ def can_enter(flags):
     return os.waitpid(child, 0)[1] == 0
 
 
+def fork_with_visible_pid():
+    """fork(), but the child's pid in this namespace is the one that /proc, mounted outside of it, shows. The next pid out there can only be
+    guessed, so it is tried until a guess holds; a plain fork where clone3 is refused. Only for a process without threads."""
+    guess = int(os.readlink("/proc/self")) + 1
+    for _ in range(200):
+        seen_r, seen_w = os.pipe()
+        wanted = ctypes.c_int32(guess)
+        args = (ctypes.c_uint64 * 10)(0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(wanted), 1)
+        child = libc.syscall(SYS_CLONE3, ctypes.byref(args), ctypes.c_size_t(ctypes.sizeof(args)))
+        if child == 0:
+            seen = int(os.readlink("/proc/self"))
+            os.write(seen_w, b"%d" % seen)
+            if seen == os.getpid():
+                return 0
+            os._exit(0)
+        os.close(seen_w)
+        seen = int(os.read(seen_r, 32) or b"0") if child > 0 else 0
+        os.close(seen_r)
+        if child < 0:
+            break
+        if seen == guess:
+            return child
+        os.waitpid(child, 0)
+        guess = seen + 1
+    return os.fork()
+
+
 def contain():
     """Enters the strongest containment that this container allows, for the next fork; returns its name for the claim."""
     for name, flags in (("pidns", CLONE_NEWPID), ("userns", CLONE_NEWUSER | CLONE_NEWPID)):
@@ -387,7 +416,7 @@ class Inner:
         """Forked before any thread exists and held before exec, so that the driver starts only after the first beat reached storage."""
         (self.out_r, out_w), (go_r, self.go_w), (self.exec_r, exec_w) = os.pipe(), os.pipe(), os.pipe()
         env = {**os.environ, **self.attempt["env"], "VERLPOOL_ATTEMPT": self.submission_id}
-        self.driver = os.fork()
+        self.driver = fork_with_visible_pid() if self.containment in IN_NAMESPACE else os.fork()
         if self.driver == 0:
             try:
                 os.setsid()
@@ -403,6 +432,8 @@ class Inner:
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(out_w, 1)
                 os.dup2(out_w, 2)
+                if os.readlink("/proc/self") != str(os.getpid()):
+                    env.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # the hook would not find its own process and fail ray.init
                 os.chdir(self.attempt["cwd"] or self.job)
                 os.execvpe(self.attempt["argv"][0], self.attempt["argv"], env)
             except BaseException as error:

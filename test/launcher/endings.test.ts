@@ -137,6 +137,16 @@ describe.runIf(process.platform === "linux")("end of a driver", () => {
     });
   });
 
+  it("a driver starts where clone3 is refused, with Ray's uv hook off since it would not find its process", async () => {
+    const job = sh('printf %s "$RAY_ENABLE_UV_RUN_RUNTIME_ENV"');
+    const refuse =
+      "import ctypes\nreal = ctypes.CDLL\ndef load(*a, **k):\n    lib = real(*a, **k)\n    lib.syscall = lambda *a: -1\n    return lib\nctypes.CDLL = load";
+    const launched = launch(job, { before: refuse });
+    expect(await launched.exited).toBe(0);
+    const isContained = readJson(job, "control/claim")?.["containment"] !== "group";
+    expect(readText(job, "logs/driver.log")).toBe(isContained ? "0" : "");
+  });
+
   it("the usage is told for a job directory that is not absolute", async () => {
     const job = sh("true");
     const launched = launch({ ...job, directory: "jobs/x" });

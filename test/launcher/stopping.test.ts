@@ -3,7 +3,20 @@ import { chownSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { lookAtAttempt, stopAttempt } from "../../src/storage/attempt-directory.ts";
-import { CONTAINMENTS, cleanUp, innerOf, launch, makeJob, processesOf, readJson, readText, until, type Job } from "../support/launch.ts";
+import {
+  CONTAINMENTS,
+  PYTHON,
+  cleanUp,
+  commandOf,
+  innerOf,
+  launch,
+  makeJob,
+  processesOf,
+  readJson,
+  readText,
+  until,
+  type Job,
+} from "../support/launch.ts";
 
 /** Says that it is up; ignores TERM; leaves grandchildren in sessions of their own, one of them without a parent. */
 const STUBBORN =
@@ -38,6 +51,15 @@ describe.concurrent.each(CONTAINMENTS)("an attempt in containment $containment",
     expect(processesOf(job)).toEqual([]);
     expect(readJson(job, "result.json")).toMatchObject({ outcome: "stopped", stop_why: "cancel", signal: "SIGKILL", exit_code: null });
     expect(lookAtAttempt(job.root, job.userId, job.submissionId)).toMatchObject({ stop: "cancel", result: { outcome: "stopped" } });
+  });
+
+  it("shows its driver in /proc under the pid that the driver has of itself, as Ray and psutil expect", async () => {
+    const look = "import os; print(os.getpid(), os.readlink('/proc/self'))";
+    const job = makeJob({ argv: [PYTHON, "-I", "-S", "-c", look], uid });
+    expect(await launch(job, { wrap }).exited).toBe(0);
+    const [own, visible] = readText(job, "logs/driver.log").trim().split(" ");
+    expect(own).toMatch(/^\d+$/);
+    expect(visible).toBe(own);
   });
 
   it("leaves no process alive when its outer process is killed", async () => {
@@ -83,9 +105,9 @@ describe.runIf(process.platform === "linux")("an attempt", { concurrent: true },
   it("that Ray's supervisor signals process by process, driver first, is stopped and not failed", async () => {
     const job = makeJob({ argv: ["sleep", "1000"], graceS: 10 });
     const launched = launch(job);
-    await until("the driver is up", () => processesOf(job).length === 3);
-    const driver = Math.max(...processesOf(job));
-    process.kill(driver, "SIGTERM");
+    const drivers = () => processesOf(job).filter((pid) => commandOf(pid).startsWith("sleep"));
+    await until("the driver is up", () => drivers().length === 1);
+    for (const driver of drivers()) process.kill(driver, "SIGTERM");
     launched.child.kill("SIGTERM");
     expect(await launched.exited).toBe(143);
     expect(readJson(job, "result.json")).toMatchObject({ outcome: "stopped", signal: "SIGTERM" });
@@ -94,7 +116,7 @@ describe.runIf(process.platform === "linux")("an attempt", { concurrent: true },
   it("is stopped by a stop file whose text can't be read", async () => {
     const job = makeJob({ argv: ["sleep", "1000"] });
     const launched = launch(job);
-    await until("the driver is up", () => processesOf(job).length === 3);
+    await until("the driver is up", () => processesOf(job).some((pid) => commandOf(pid).startsWith("sleep")));
     writeFileSync(join(job.directory, "control/stop"), '{"schema":1,"why":');
     expect(await launched.exited).toBe(143);
     expect(readJson(job, "result.json")).toMatchObject({

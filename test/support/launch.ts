@@ -19,7 +19,7 @@ const LAUNCHER = join(import.meta.dirname, "../../src/launcher/launch.py");
 const TRACER = join(import.meta.dirname, "trace_launch.py");
 const NOBODY = 65_534;
 /** Not a shim of a home directory: an ordinary user must be able to run it too. */
-const PYTHON = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
+export const PYTHON = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "python3";
 
 export type Containment = "pidns" | "userns" | "group";
 
@@ -159,6 +159,15 @@ export function processesOf(job: Job): readonly number[] {
     .map(Number);
 }
 
+/** The command line of a process; empty when it has ended. */
+export function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+  } catch {
+    return "";
+  }
+}
+
 /** The launcher's inner process: the only child of the outer one. */
 export function innerOf(launched: Launched): number {
   const { pid } = launched.child;
@@ -182,11 +191,11 @@ export function readText(job: Job, path: string): string {
   }
 }
 
-/** Waits until `condition` holds; throws with `what` after 20 s. */
-export async function until(what: string, condition: () => boolean): Promise<void> {
-  const deadline = AbortSignal.timeout(20_000);
+/** Waits until `condition` holds; throws with `what` after `deadlineMs`. */
+export async function until(what: string, condition: () => boolean, deadlineMs = 20_000): Promise<void> {
+  const deadline = AbortSignal.timeout(deadlineMs);
   while (!condition()) {
-    if (deadline.aborted) throw new Error(`not within 20 s: ${what}`);
+    if (deadline.aborted) throw new Error(`not within ${deadlineMs} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
