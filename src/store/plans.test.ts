@@ -53,9 +53,9 @@ async function bytesRead(use: (files: SqliteFiles) => Promise<void>): Promise<nu
 
 it("every query of a page or a tick walks an index, and sorts at most one page", async () => {
   await withFiles(async (files) => {
-    for (const { name, query, sqlite } of pageQueries(files.read, "sqlite")) {
+    for (const { name, query, index } of pageQueries(files.read, "sqlite")) {
       const plan = await planOf(files.read, "sqlite", query);
-      expect(`${name}: ${plan}`).toContain(sqlite);
+      expect(`${name}: ${plan}`).toContain(index);
       expect(`${name}: ${plan}`).not.toMatch(/SCAN (tasks|attempts|events)(?! USING INDEX tasks_open)/);
       if (name !== "list of two states") expect(`${name}: ${plan}`).not.toContain("TEMP B-TREE");
     }

@@ -10,7 +10,8 @@ import pg from "pg";
 
 export type PostgresServer = {
   readonly url: (database: string) => string;
-  readonly pid: number;
+  /** Ends every connection at once, as a crash does, and starts the server again on the same data. */
+  readonly restart: () => Promise<void>;
   readonly stop: () => Promise<void>;
 };
 
@@ -33,27 +34,29 @@ export async function startPostgres(options: { readonly durable: boolean }): Pro
   execFileSync(join(binaries, "initdb"), initialize, { ...account, cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
 
   const port = await freePort();
-  const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", `fsync=${options.durable ? "on" : "off"}`];
-  const server = spawn(join(binaries, "postgres"), ["-D", data, "-p", String(port), ...settings.flatMap((each) => ["-c", each])], {
-    ...account,
-    cwd: folder,
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const log: string[] = [];
-  server.stderr.on("data", (chunk: Buffer) => log.push(chunk.toString()));
   const url = (database: string): string => `postgres://verlpool:${password}@127.0.0.1:${port}/${database}`;
+  const settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", `fsync=${options.durable ? "on" : "off"}`];
+  const start = async (): Promise<ChildProcess> => {
+    const child = spawn(join(binaries, "postgres"), ["-D", data, "-p", String(port), ...settings.flatMap((each) => ["-c", each])], {
+      ...account,
+      cwd: folder,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const log: string[] = [];
+    child.stderr.on("data", (chunk: Buffer) => log.push(chunk.toString()));
+    await untilAnswering(url("postgres"), child, log);
+    return child;
+  };
+  let server = await start();
+  const restart = async (): Promise<void> => {
+    await end(server, "SIGQUIT");
+    server = await start();
+  };
   const stop = async (): Promise<void> => {
-    await ended(server, "SIGINT");
+    await end(server, "SIGINT");
     rmSync(folder, { recursive: true });
   };
-  try {
-    await untilAnswering(url("postgres"), server, log);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  if (server.pid === undefined) throw new Error("the Postgres server has no pid");
-  return { url, pid: server.pid, stop };
+  return { url, restart, stop };
 }
 
 function findBinaries(): string {
@@ -98,15 +101,17 @@ async function untilAnswering(url: string, server: ChildProcess, log: readonly s
       await client.end();
       return;
     } catch (error) {
-      if (server.exitCode !== null || Date.now() > deadline) {
-        throw new Error(`Postgres did not start; its log:\n${log.join("")}`, { cause: error });
+      if (server.exitCode === null && Date.now() < deadline) {
+        await pause(50);
+        continue;
       }
+      await end(server, "SIGQUIT");
+      throw new Error(`Postgres did not start; its log:\n${log.join("")}`, { cause: error });
     }
-    await pause(50);
   }
 }
 
-async function ended(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+async function end(server: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (server.exitCode !== null || server.signalCode !== null) return;
   const exit = new Promise((resolve) => server.once("exit", resolve));
   server.kill(signal);

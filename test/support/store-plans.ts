@@ -7,24 +7,24 @@ import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuer
 
 const ALL: TaskFilter = { userId: null, states: null, workload: null, labels: {} };
 
-/** SQLite names an index that a constraint makes after its table and order, Postgres after the columns. */
-type NamedQuery = { readonly name: string; readonly query: Compilable; readonly sqlite: string; readonly postgres: string };
+/** `index` is the one that SQLite, which knows no statistics, must take; Postgres may know better and is judged by the rows it read. */
+type NamedQuery = { readonly name: string; readonly query: Compilable; readonly index: string };
 
 export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly NamedQuery[] {
   const list = (filter: Partial<TaskFilter>) => listQuery(db, dialect, { ...ALL, ...filter }, 15_000, 50);
-  const both = (name: string, query: Compilable, index: string): NamedQuery => ({ name, query, sqlite: index, postgres: index });
   return [
-    { name: "list of all", query: list({}), sqlite: "sqlite_autoindex_tasks_2", postgres: "tasks_seq_key" },
-    both("list of a user", list({ userId: "alice" }), "tasks_user"),
-    both("list of a user's rare state", list({ userId: "alice", states: ["CANCELED"] }), "tasks_user_state"),
-    both("list of two states", list({ states: ["CANCELED", "RUNNING"] }), "tasks_state"),
-    both("list of what is open", openQuery(db), "tasks_open"),
-    { name: "find by prefix", query: partQuery(db, "task_id", "h12", null), sqlite: "sqlite_autoindex_tasks_1", postgres: "tasks_pkey" },
-    both("find by suffix", partQuery(db, "id_reversed", "0012", null), "tasks_reversed"),
-    both("find by suffix among a user's", partQuery(db, "id_reversed", "0012", "alice"), "tasks_reversed"),
-    { name: "events", query: eventsQuery(db, "t1", 0, 50), sqlite: "PRIMARY KEY", postgres: "events_pkey" },
-    { name: "attempts", query: attemptsQuery(db, "t1"), sqlite: "sqlite_autoindex_attempts_2", postgres: "attempts_pkey" },
-    { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), sqlite: "sqlite_autoindex_attempts_2", postgres: "attempts_pkey" },
+    { name: "list of all", query: list({}), index: "sqlite_autoindex_tasks_2" },
+    { name: "list of a user with few tasks", query: list({ userId: "bob" }), index: "tasks_user" },
+    { name: "list of a user's rare state", query: list({ userId: "alice", states: ["CANCELED"] }), index: "tasks_user_state" },
+    { name: "list of two states", query: list({ states: ["CANCELED", "RUNNING"] }), index: "tasks_state" },
+    { name: "list of what is open", query: openQuery(db), index: "tasks_open" },
+    { name: "find by prefix", query: partQuery(db, "task_id", "h12", null), index: "sqlite_autoindex_tasks_1" },
+    { name: "find by prefix of a user", query: partQuery(db, "task_id", "mvp2-bob-", "bob"), index: "sqlite_autoindex_tasks_1" },
+    { name: "find by suffix", query: partQuery(db, "id_reversed", "0012", null), index: "tasks_reversed" },
+    { name: "find by suffix among a user's", query: partQuery(db, "id_reversed", "0012", "alice"), index: "tasks_reversed" },
+    { name: "events", query: eventsQuery(db, "t1", 0, 50), index: "PRIMARY KEY" },
+    { name: "attempts", query: attemptsQuery(db, "t1"), index: "sqlite_autoindex_attempts_2" },
+    { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), index: "sqlite_autoindex_attempts_2" },
   ];
 }
 
