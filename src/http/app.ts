@@ -139,7 +139,8 @@ function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Rout
 
 /** A header sent twice is refused, never silently joined or dropped. */
 function singleHeader(request: FastifyRequest, name: string): string | undefined {
-  const values = request.raw.headersDistinct[name] ?? [];
+  const { rawHeaders } = request.raw;
+  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
   if (values.length > 1)
     throw name === "authorization"
       ? new AppError("invalid_token", "invalid token")

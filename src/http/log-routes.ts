@@ -19,7 +19,7 @@ export function logRoutes(deps: HttpDeps): Pick<RouteFunctions, "readLogs" | "re
   return {
     readLogs: async (call) => {
       const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
-      if (call.query.follow === "true") return { body: { kind: "sse", events: stream(deps, call, task) } };
+      if (call.query.follow === "true") return { body: { kind: "sse", events: stream(deps, call, task, startOf(call)) } };
       return raw(await readPart(deps, call, task));
     },
     readCurves: async (call) => {
@@ -84,12 +84,12 @@ function startOf(call: Call<"readLogs">): FollowFrom {
   return { attempt: one, offset: offset ?? 0 };
 }
 
-async function* stream(deps: HttpDeps, call: Call<"readLogs">, task: Task): AsyncGenerator<string> {
+async function* stream(deps: HttpDeps, call: Call<"readLogs">, task: Task, from: FollowFrom): AsyncGenerator<string> {
   // Proxies and clients see the headers only with the first bytes.
   yield ": following\n\n";
   let spoke = deps.clock.monotonicMs();
   let checked = spoke;
-  for await (const event of followLog(deps, task.taskId, startOf(call), call.query.tail ?? DEFAULT_TAIL, call.signal)) {
+  for await (const event of followLog(deps, task.taskId, from, call.query.tail ?? DEFAULT_TAIL, call.signal)) {
     const now = deps.clock.monotonicMs();
     if (now - checked >= RECHECK_MS) {
       checked = now;

@@ -138,6 +138,7 @@ function startPool(
       stateDir: places.stateDir,
       python: plan.python,
       tempRoot: "/tmp",
+      containment: null,
       shape: {
         workers: plan.workers,
         gpusPerWorker: plan.gpusPerWorker,

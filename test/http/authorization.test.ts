@@ -1,0 +1,168 @@
+/** Every route × every kind of caller, made from the route table: a new route is in the matrix by itself, and has to say what its answers are. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Route, type RouteId, ROUTES } from "../../src/contract/routes.ts";
+import { newToken } from "../../src/control/tokens.ts";
+import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "../support/http-world.ts";
+
+const CALLERS = [
+  "none",
+  "malformed",
+  "unknown",
+  "revoked",
+  "expired",
+  "disabled",
+  "metrics scope",
+  "read scope",
+  "other",
+  "owner",
+  "admin",
+] as const;
+type Caller = (typeof CALLERS)[number];
+
+/** A valid body for each route that takes one. */
+const BODIES: { readonly [id in RouteId]?: unknown } = {
+  createUser: { user_id: "carol" },
+  setLimits: { max_queued: 500 },
+  createToken: { name: "laptop" },
+  createTask: SPEC,
+  planTask: SPEC,
+  prioritizeTask: { priority: -1 },
+};
+
+const OK: { readonly [id in RouteId]?: number } = { createUser: 201, createToken: 201, createTask: 201, revokeToken: 204 };
+/** What the admin's missing `?user=` costs. */
+const ADMIN_NEEDS_USER: ReadonlySet<RouteId> = new Set(["createTask", "planTask"]);
+
+/** What each caller must get, from the route's entry alone. */
+function expected(id: RouteId, route: Route, caller: Caller): number {
+  const ok = OK[id] ?? 200;
+  if (route.access === "open") return ok;
+  if (caller === "none" || caller === "malformed" || caller === "unknown" || caller === "revoked" || caller === "expired") return 401;
+  if (caller === "disabled") return 403;
+  if (caller === "admin") return ADMIN_NEEDS_USER.has(id) ? 400 : ok;
+  if (route.access === "admin") return 403;
+  if (caller === "metrics scope") return route.access === "any" ? ok : 403;
+  if (caller === "read scope" && route.access !== "any" && route.method !== "GET") return 403;
+  return caller === "other" && route.path.includes("{task_id}") ? 404 : ok;
+}
+
+describe("the authorization matrix", () => {
+  let world: HttpWorld;
+  const tokens: { [caller in Caller]?: string } = {};
+
+  beforeAll(async () => {
+    world = await httpWorld();
+    tokens.owner = await world.user("alice");
+    tokens.other = await world.user("bob");
+    tokens["read scope"] = await world.user("alice", "read");
+    tokens["metrics scope"] = await world.user("alice", "metrics");
+    tokens.admin = ADMIN_TOKEN;
+    tokens.malformed = `${tokens.owner.slice(0, -1)}${tokens.owner.endsWith("x") ? "y" : "x"}`;
+    tokens.unknown = newToken();
+    tokens.disabled = await world.user("dora");
+    await world.call("POST", "/api/v2/users/dora:disable", ADMIN_TOKEN);
+    const revoked = (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "lost" })).json();
+    tokens.revoked = revoked.token;
+    await world.call("DELETE", `/api/v2/users/alice/tokens/${revoked.token_id}`, ADMIN_TOKEN);
+    const expires = new Date(world.clock.now() + 1_000).toISOString();
+    tokens.expired = (
+      await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "short", expires_at: expires })
+    ).json().token;
+    world.clock.advance(2_000);
+  });
+  afterAll(() => world.close());
+
+  const rows = (Object.entries(ROUTES) as [RouteId, Route][]).flatMap(([id, route]) =>
+    CALLERS.map((caller) => [id, caller, expected(id, route, caller)] as const),
+  );
+
+  test.each(rows)("%s as %s answers %i", async (id, caller, status) => {
+    const route: Route = ROUTES[id];
+    const taskId = route.path.includes("{task_id}") ? await world.submit(tokens.owner ?? "") : "";
+    const spare = route.path.includes("{token_id}")
+      ? (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id
+      : "";
+    const url = route.path.replace("{task_id}", taskId).replace("{user_id}", "alice").replace("{token_id}", spare);
+    const body = BODIES[id];
+    const unique = id === "createUser" ? { user_id: `u-${caller.replace(" ", "-")}` } : body;
+    const answer = await world.call(route.method, url, caller === "none" ? null : (tokens[caller] ?? ""), unique);
+    expect(answer.status, answer.text).toBe(status);
+    if (status === 401) {
+      expect(answer.headers["www-authenticate"]).toBe("Bearer");
+      expect(answer.json().detail).toBe(caller === "none" ? "missing bearer token" : "invalid token");
+    }
+    if (caller === "disabled" && status === 403) expect(answer.json().detail).toBe("user disabled");
+    if (route.access === "admin" && status === 403 && caller !== "disabled")
+      expect(answer.json()).toMatchObject({ code: "admin_required", detail: "admin required" });
+    if (id === "disableUser") await world.call("POST", "/api/v2/users/alice:enable", ADMIN_TOKEN);
+  });
+
+  test.each([["t"], ["tok"], [`${ADMIN_TOKEN}x`], [ADMIN_TOKEN.slice(0, -1)], ["x".repeat(10_000)], ["mvp_u_"], ["Bearer"]])(
+    "the token %s is refused with 401",
+    async (token) => {
+      expect((await world.call("GET", "/api/v2/me", token)).status).toBe(401);
+    },
+  );
+
+  test.each([["bearer x"], ["Bearer  x"], ["Basic eDp5"], [`Bearer ${ADMIN_TOKEN} `], [`Bearer ${ADMIN_TOKEN},x`], ["Bearer "]])(
+    "the header %j is refused with 401",
+    async (authorization) => {
+      expect((await world.call("GET", "/api/v2/me", null, undefined, { authorization })).status).toBe(401);
+    },
+  );
+
+  test.each(["HEAD", "OPTIONS", "PATCH", "PUT", "DELETE"])(
+    "%s on a route that lacks it is a 405 that lists what there is",
+    async (method) => {
+      const answer = await world.call(method, "/api/v2/tasks", tokens.owner);
+      expect(answer.status).toBe(405);
+      expect(answer.headers["allow"]).toBe("POST, GET");
+    },
+  );
+
+  test.each(["/api/v2/tasks/", "//api/v2/tasks", "/API/v2/tasks", "/api/v2/tasks;a=b", "/api/v2/%2e%2e/users", "/api/v1/tasks"])(
+    "%s is no way around the table",
+    async (path) => {
+      expect([400, 404]).toContain((await world.call("GET", path, tokens.owner)).status);
+    },
+  );
+
+  test("what a method override or a forwarded address says is ignored", async () => {
+    const answer = await world.call("GET", "/api/v2/users", tokens.owner, undefined, {
+      "x-http-method-override": "POST",
+      "x-forwarded-for": "127.0.0.1",
+    });
+    expect(answer.status).toBe(403);
+  });
+
+  test.each([
+    [{ user_id: "eve", role: "admin" }, 400],
+    [{ user_id: "eve", state: "DISABLED" }, 400],
+    [{ user_id: "admin" }, 400],
+    [{ user_id: "root" }, 400],
+    [{ user_id: "common" }, 400],
+    [{ user_id: "a--b" }, 400],
+    [{ user_id: "../x" }, 400],
+    [{ user_id: "Eve" }, 400],
+    [{ user_id: "x".repeat(33) }, 400],
+    [{ user_id: "alice" }, 409],
+  ])("POST /users with %j is a %i", async (body, status) => {
+    expect((await world.call("POST", "/api/v2/users", ADMIN_TOKEN, body)).status).toBe(status);
+  });
+
+  test("keys that change a prototype are refused at any depth, bad JSON and deep JSON too", async () => {
+    for (const text of [
+      '{"user_id":"eve","__proto__":{"admin":true}}',
+      '{"user_id":"eve","x":{"constructor":1}}',
+      "{",
+      '"x"',
+      "[".repeat(5_000),
+      '{"user_id":NaN}',
+      "\ufeff{}",
+      '{"user_id":"\\ud800"}',
+    ]) {
+      const answer = await world.call("POST", "/api/v2/users", ADMIN_TOKEN, Buffer.from(text), { "content-type": "application/json" });
+      expect(answer.status, text.slice(0, 40)).toBe(400);
+    }
+  });
+});

@@ -1,0 +1,141 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { z } from "zod";
+import { PROBLEMS } from "../../src/contract/problem.ts";
+import { type Route, ROUTES } from "../../src/contract/routes.ts";
+import { ADMIN_TOKEN, httpWorld, type HttpWorld } from "../support/http-world.ts";
+
+let world: HttpWorld;
+let alice: string;
+
+beforeEach(async () => {
+  world = await httpWorld();
+  alice = await world.user("alice");
+});
+afterEach(() => world.close());
+
+const NODE = { node: "w1", rayNodeId: "r1", address: "10.0.0.7", gpusTotal: 4, cpusTotal: 64, gpusUsed: 1, cpusUsed: 3 };
+const HEAD = { kind: "up", session: "session_1", address: "10.0.0.1:6379", rayVersion: "2.60.0" } as const;
+
+test("nodes say what is free; addresses are for the admin", async () => {
+  world.look({ head: HEAD, nodes: [NODE], at: 0 });
+  const seen = (await world.call("GET", "/api/v2/nodes", alice)).json();
+  expect(seen).toMatchObject({
+    head: { state: "up", session: "session_1", address: null },
+    nodes: [{ node: "w1", state: "joined", gpus: { total: 4, free: 3 }, cpus: { total: 64, free: 61 }, tasks: [] }],
+  });
+  expect(JSON.stringify(seen)).not.toContain("10.0.0");
+  expect((await world.call("GET", "/api/v2/nodes", ADMIN_TOKEN)).json().head.address).toBe("10.0.0.1:6379");
+  world.look({ head: { kind: "down", error: "connect ECONNREFUSED 10.0.0.1" } });
+  expect((await world.call("GET", "/api/v2/nodes", alice)).text).not.toContain("10.0.0");
+});
+
+test("the queue gives positions in order, counts what is hidden, and says when GPUs stand idle because of a setting", async () => {
+  const bob = await world.user("bob");
+  world.look({ head: HEAD, nodes: [NODE] });
+  const [first, second] = [await world.submit(alice), await world.submit(bob)];
+  const third = await world.submit(alice);
+  const queue = (await world.call("GET", "/api/v2/queue", alice)).json();
+  expect(queue.waiting.map((task: { task_id: string; position: number }) => [task.task_id, task.position])).toEqual([
+    [first, 1],
+    [third, 3],
+  ]);
+  expect(queue.hidden).toBe(1);
+  expect(JSON.stringify(queue)).not.toContain(second);
+  const at = world.clock.now();
+  const epoch = await world.store.leader.lead("test", at);
+  const event = { attempt: 1, actor: "system", type: "state_changed", reason: null, data: {} } as const;
+  await world.store.tasks.change({
+    taskId: second,
+    version: 1,
+    epoch,
+    at,
+    to: "SUBMITTING",
+    patch: { attempts: 1 },
+    events: [event],
+    newAttempt: {
+      attempt: 1,
+      submissionId: `${second}--a01`,
+      placement: [{ node: "w1", gpus: 1, cpus: 3 }],
+      raySession: "s",
+      resumedFrom: null,
+    },
+  });
+  const later = (await world.call("GET", "/api/v2/queue", ADMIN_TOKEN)).json();
+  expect(later.running.map((task: { task_id: string }) => task.task_id)).toEqual([second]);
+  expect(later.notes).toEqual(["3 of 4 GPUs idle; 2 tasks wait on max_running_tasks=1"]);
+  expect((await world.call("GET", "/api/v2/nodes", alice)).json().nodes[0].tasks).toEqual([null]);
+  expect((await world.call("GET", "/api/v2/nodes", bob)).json().nodes[0].tasks).toEqual([second]);
+});
+
+test("health answers without a token and without data; readiness names what is degraded", async () => {
+  expect((await world.call("GET", "/healthz")).json()).toEqual({ status: "ok" });
+  const down = await world.call("GET", "/readyz");
+  expect(down.status).toBe(200);
+  expect(down.json()).toMatchObject({
+    status: "degraded",
+    checks: { database: { status: "ok" }, storage: { status: "ok" }, ray: { status: "degraded" }, head: { status: "degraded" } },
+  });
+  world.look({ head: HEAD });
+  expect((await world.call("GET", "/readyz")).json().status).toBe("ok");
+  await world.store.close();
+  const dead = await world.call("GET", "/readyz");
+  expect(dead.status).toBe(503);
+  expect(dead.json()).toMatchObject({ status: "failing", checks: { database: { status: "failing" } } });
+});
+
+test("metrics carry the promised names", async () => {
+  await world.submit(alice);
+  world.look({ head: HEAD, nodes: [NODE], at: 0 });
+  const { text } = await world.call("GET", "/metrics", alice);
+  for (const line of [
+    'verlpool_tasks{state="QUEUED"} 1',
+    "verlpool_head_up 1",
+    "verlpool_leader 1",
+    'verlpool_gpus{state="free"} 3',
+    "verlpool_http_request_seconds_bucket",
+    "verlpool_tick_seconds",
+    "verlpool_queue_wait_seconds",
+    "verlpool_loop_lag_seconds",
+    "verlpool_ray_request_seconds",
+    "verlpool_attempts_total",
+  ]) {
+    expect(text).toContain(line);
+  }
+});
+
+test("the OpenAPI document names every route, its statuses and only known shapes", async () => {
+  const document = (await world.call("GET", "/openapi.json")).json();
+  for (const route of Object.values(ROUTES) as Route[]) {
+    const operation = document.paths[route.path]?.[route.method.toLowerCase()];
+    expect(operation, `${route.method} ${route.path}`).toBeDefined();
+    expect(Object.keys(operation.responses)).toContain(String(route.status));
+    if (route.access !== "open") expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(["401", "403"]));
+  }
+  const names = new Set(Object.keys(document.components.schemas));
+  for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)) expect(names).toContain(name);
+  expect(JSON.stringify(document)).not.toContain("$defs");
+});
+
+test("every answer of the reads fits the shape that the contract gives for it", async () => {
+  const id = await world.submit(alice);
+  world.look({ head: HEAD, nodes: [NODE] });
+  for (const [name, route] of Object.entries(ROUTES) as [string, Route][]) {
+    if (route.method !== "GET" || route.answer.kind !== "json" || name === "openapi") continue;
+    const answer = await world.call(
+      "GET",
+      route.path.replace("{task_id}", id).replace("{user_id}", "alice"),
+      route.access === "admin" ? ADMIN_TOKEN : alice,
+    );
+    const parsed = z.strictObject({}).safeParse({}).success && route.answer.schema.safeParse(answer.json());
+    expect(parsed, `${name}: ${answer.text}`).toMatchObject({ success: true });
+  }
+});
+
+test("an unexpected error shows a request id and nothing else", async () => {
+  const id = await world.submit(alice);
+  await world.store.close();
+  const answer = await world.call("GET", `/api/v2/tasks/${id}`, ADMIN_TOKEN);
+  expect([500, 503]).toContain(answer.status);
+  expect(answer.text).not.toMatch(/sqlite|\.ts|stack/i);
+  expect(Object.values(PROBLEMS).map((one) => one.status)).toContain(answer.status);
+});
