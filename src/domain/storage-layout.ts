@@ -5,7 +5,6 @@ import { commonPathProblem } from "./verl/path-rules.ts";
 export const CANONICAL_ROOT = "/private";
 export const COMMON_DIR = "/private/common";
 export const HF_HOME_DIR = "/private/common/hf";
-export const PROFILES_DIR = "/private/common/verlpool/profiles";
 
 /** Everything a shell would pass on as one word unchanged; also no blanks, no control characters, no non-ASCII. */
 const SHELL_WORD = /^[A-Za-z0-9_./@%+=:,-]+$/;
