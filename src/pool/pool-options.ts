@@ -14,6 +14,8 @@ export type LocalPoolOptions = {
   /** Short, on a local disk; `/tmp`. */
   readonly tempRoot: string;
   readonly shape: PoolShape;
+  /** null = the strongest that this user may have here. */
+  readonly containment: Containment | null;
   /** What this program was started with; only harmless names reach Ray (ray-env.ts). */
   readonly parentEnv: { readonly [name: string]: string | undefined };
   /** Given to Ray, and so to every job, on purpose. */

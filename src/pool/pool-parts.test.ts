@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, test } from "vitest";
 import { chooseFreePorts } from "./free-ports.ts";
 import { endLaunchers } from "./launcher-stop.ts";
+import { endLeftoverPool } from "./local-pool.ts";
 import { lockPool, poolId } from "./pool-lock.ts";
 import { planPool } from "./pool-plan.ts";
 import { isPortOpen } from "./port-open.ts";
@@ -223,4 +224,16 @@ test("the cluster token is made once, in a file that only we can read", () => {
   rmSync(path);
   symlinkSync("/etc/hostname", path);
   expect(() => ensureTokenFile(path, ids)).toThrow("not a file of ours");
+});
+
+test("what a killed pool left behind is ended by its state directory alone, but never under a living pool", async () => {
+  const stateDir = makeDir();
+  const options = { stateDir, tempRoot: tmpdir(), clock };
+  await startTagged(`${poolId(stateDir)}/worker-1`, "exec sleep 60");
+  const lock = await lockPool(stateDir);
+  await expect(endLeftoverPool(options, quiet)).rejects.toThrow("living process");
+  await lock?.release();
+  expect(await endLeftoverPool(options, quiet)).toBe(1);
+  expect(findTagged(poolId(stateDir))).toEqual([]);
+  expect(await endLeftoverPool(options, quiet)).toBe(0);
 });

@@ -1,0 +1,98 @@
+/** A real Ray for tests, started by our own local pool from an environment that a variable names. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock, Log } from "../../src/control/ports.ts";
+import { type LocalPool, startLocalPool } from "../../src/pool/local-pool.ts";
+import type { LocalPoolOptions } from "../../src/pool/pool-options.ts";
+import { createRayCluster } from "../../src/ray/cluster-client.ts";
+import { createRayHttp } from "../../src/ray/ray-http.ts";
+
+export const realClock: Clock = {
+  now: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }),
+};
+
+/** The interpreter that `variable` names. Fails, never skips: a test that did not run is no test. */
+export function pythonFrom(variable: "VERLPOOL_TEST_PYTHON" | "VERLPOOL_TEST_PYTHON_RAY251"): string {
+  const python = process.env[variable];
+  if (python === undefined || python === "") {
+    const packages = variable === "VERLPOOL_TEST_PYTHON" ? "ray[default]==2.60.0 and verl" : "ray[default]==2.51.1";
+    throw new Error(`${variable} must name the python of a virtual environment with ${packages} (scripts/test.ts makes it)`);
+  }
+  return python;
+}
+
+export type RealRay = {
+  readonly pool: LocalPool;
+  readonly options: LocalPoolOptions;
+  readonly warnings: readonly string[];
+  /** Stops the pool and removes its directories. */
+  readonly close: () => Promise<void>;
+};
+
+/** A pool of one worker with 16 logical CPUs and 4 logical GPUs, unless told otherwise. Every warning it logs is kept. */
+export async function startRealRay(
+  python: string,
+  over: Partial<LocalPoolOptions> = {},
+  signal: AbortSignal = new AbortController().signal,
+): Promise<RealRay> {
+  const root = mkdtempSync(join(tmpdir(), "real-ray-"));
+  const warnings: string[] = [];
+  const log: Log = {
+    debug: () => undefined,
+    info: () => undefined,
+    warn: (_, msg) => void warnings.push(msg),
+    error: (_, msg) => void warnings.push(msg),
+  };
+  const closers: (() => Promise<void>)[] = [];
+  const options: LocalPoolOptions = {
+    cluster: "local",
+    discoveryDir: join(root, "discovery"),
+    stateDir: join(root, "state"),
+    python,
+    tempRoot: "/tmp",
+    shape: { workers: 1, gpusPerWorker: 4, cpusPerWorker: 16, gpuDevices: [], objectStoreBytes: 80_000_000 },
+    containment: null,
+    parentEnv: process.env,
+    extraEnv: {},
+    drainMs: 20_000,
+    startTimeoutMs: 240_000,
+    connect: ({ baseUrl, tokenFile, address }) => {
+      const http = createRayHttp({ baseUrl: () => baseUrl, tokenFile: () => tokenFile });
+      closers.push(http.close);
+      return createRayCluster(
+        http,
+        () => address,
+        () => baseUrl,
+      );
+    },
+    onProcesses: () => undefined,
+    clock: realClock,
+    ids: { hex: (bytes) => randomBytes(bytes).toString("hex") },
+    log,
+    ...over,
+  };
+  const close = async () => {
+    for (const closer of closers) await closer();
+    rmSync(root, { recursive: true, force: true });
+  };
+  try {
+    const pool = await startLocalPool(options, signal);
+    return {
+      pool,
+      options,
+      warnings,
+      close: async () => {
+        await pool.stop();
+        await close();
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
