@@ -36,7 +36,7 @@ async function writeUntilKilled(clients: number, count: number): Promise<readonl
   return out.split("\n").filter((line) => line.startsWith("t"));
 }
 
-it.each([1, 17, 90])("kill -9 after %d acknowledgements loses none of them", async (count) => {
+it.each([1, 60])("kill -9 after %d acknowledgements loses none of them", async (count) => {
   const acknowledged = await writeUntilKilled(8, count);
   const store = await openTestStore({ url: path, lock: true });
   const tasks = await store.tasks.listOpen();
@@ -51,11 +51,11 @@ it("a log that was cut anywhere leaves a prefix of the acknowledged tasks, each 
   const acknowledged = await writeUntilKilled(1, 40);
   const size = statSync(`${path}-wal`).size;
   const counts: number[] = [];
-  for (let cut = 0; cut <= 24; cut += 1) {
+  for (let cut = 0; cut <= 16; cut += 1) {
     const copy = join(folder, `copy-${cut}.sqlite3`);
     copyFileSync(path, copy);
     copyFileSync(`${path}-wal`, `${copy}-wal`);
-    truncateSync(`${copy}-wal`, Math.round((size * cut) / 24));
+    truncateSync(`${copy}-wal`, Math.round((size * cut) / 16));
     const store = await openTestStore({ url: copy });
     const kept = (await store.tasks.listOpen()).map((task) => task.taskId);
     for (const id of kept) expect((await store.tasks.events(id, 0, 9)).rows).toHaveLength(1);

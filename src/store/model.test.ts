@@ -14,6 +14,6 @@ it("random calls, alone and at once, give the answers and leave the rows of the 
         await store.close();
       }
     }),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });

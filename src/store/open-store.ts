@@ -33,7 +33,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return isPostgres(options.url) ? await openPostgresStore(options) : await openSqliteStore(options);
 }
 
-export function isPostgres(url: string): boolean {
+function isPostgres(url: string): boolean {
   return /^postgres(ql)?:/.test(url);
 }
 
@@ -95,6 +95,7 @@ async function assemble(
     throw error;
   }
   const queue = makeWriteQueue(writer, dialect);
+  let closing: Promise<void> | null = null;
   return {
     tasks: makeTaskStore(read, queue.write, dialect),
     users: makeUserStore(read, queue.write),
@@ -106,8 +107,8 @@ async function assemble(
       databaseId: async () => await Promise.resolve(databaseId),
     },
     close: async () => {
-      await queue.close();
-      await closeConnections();
+      closing ??= queue.close().then(closeConnections);
+      await closing;
     },
   };
 }
