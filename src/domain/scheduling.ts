@@ -1,7 +1,7 @@
 /**
  * Who starts next, as a function of one snapshot: nothing here reads a clock, a database or Ray.
  * A gang fits only if each of its nodes has the GPUs *and* the CPUs verl will ask Ray for: verl itself sums GPUs over all nodes and then
- * waits for ever for a placement group (docs/verl.md), so the check has to be made before launch.
+ * waits for ever for a placement group (docs/scheduling.md), so the check has to be made before launch.
  */
 import type { Needs, NodeView, Placement, Task, Waiting } from "./types.ts";
 import { isWaiting } from "./task-state.ts";
