@@ -86,9 +86,12 @@ export function reportError(error: unknown, context: ErrorContext): { readonly t
     };
     return { text: jsonText(problem), exit: report.exit };
   }
-  const lines = [`${context.paint(["red", "bold"], "error:")} ${report.what}`, ...report.hints.map((hint) => `  ${hint}`)];
+  const { source } = context;
   const errors = error instanceof ApiError ? (error.problem.errors ?? []) : [];
-  if (errors.length === 0) return { text: lines.join("\n"), exit: report.exit };
-  const source = context.source ?? { file: "request", text: "" };
-  return { text: [specErrorsText(errors, source, context.paint), "", ...lines].join("\n"), exit: report.exit };
+  const places = errors.length === 0 ? [] : [specErrorsText(errors, source ?? { file: "request", text: "" }, context.paint), ""];
+  // With every error shown at its place, the server's summary of them says nothing more.
+  const count = `${errors.length} ${errors.length === 1 ? "error" : "errors"}`;
+  const what = errors.length > 0 && source !== null ? `${count} in ${visible(source.file)}; nothing was submitted` : report.what;
+  const lines = [`${context.paint(["red", "bold"], "error:")} ${what}`, ...report.hints.map((hint) => `  ${hint}`)];
+  return { text: [...places, ...lines].join("\n"), exit: report.exit };
 }

@@ -1,6 +1,5 @@
 /** How a task ended, as an exit code and in words. */
 import type { TaskWire } from "../contract/resources.ts";
-import type { Api } from "./client.ts";
 import { paintState, spanText } from "./output.ts";
 import { EXIT } from "./problem-error.ts";
 import type { Session } from "./session.ts";
@@ -37,10 +36,4 @@ export async function sayEnd(session: Session, task: TaskWire): Promise<void> {
   await session.say(`${visible(task.task_id)}  ${paintState(session.paintTalk, task.state)}${ran}`);
   for (const line of failureLines(task)) await session.say(`  ${line}`);
   if (task.state === "SUCCEEDED" && task.attempt !== null) await session.say(`  results: ${visible(task.attempt.job_dir)}`);
-}
-
-/** The full id of what may be a shortened one; the server resolves it, 404 when there is none. */
-export async function resolveTask(api: Api, text: string, signal?: AbortSignal): Promise<TaskWire> {
-  const input = { path: { task_id: text }, about: text };
-  return (await api.call("getTask", signal === undefined ? input : { ...input, signal })).value;
 }

@@ -78,7 +78,7 @@ export async function runCli(argv: readonly string[], world: CliWorld): Promise<
       exit = await run(session);
     },
     world.version,
-    Math.min(world.columns ?? 80, 120),
+    Math.min(world.columns || 80, 120),
     written,
   );
   try {

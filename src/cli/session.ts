@@ -44,7 +44,8 @@ export function openSession(world: CliWorld, json: boolean): Session {
   };
 }
 
-/** Width to fit into; null = no terminal, nothing is cut. */
+/** Width to fit into; null = no terminal, nothing is cut. A terminal that does not tell its width says 0. */
 export function widthOf(session: Session): number | null {
-  return session.world.stdout.isTTY ? session.world.columns : null;
+  const { stdout, columns } = session.world;
+  return stdout.isTTY && columns !== null && columns > 0 ? columns : null;
 }

@@ -40,6 +40,8 @@ function one(error: FieldError, source: SpecSource, paint: Paint): string {
   ].join("\n");
 }
 
+/** In the order of the file; those without a place last. */
 export function specErrorsText(errors: readonly FieldError[], source: SpecSource, paint: Paint): string {
-  return errors.map((error) => one(error, source, paint)).join("\n\n");
+  const byLine = errors.toSorted((a, b) => (a.line ?? Number.POSITIVE_INFINITY) - (b.line ?? Number.POSITIVE_INFINITY) || 0);
+  return byLine.map((error) => one(error, source, paint)).join("\n\n");
 }

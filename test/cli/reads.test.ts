@@ -79,6 +79,18 @@ test.each([120, 100, 80, 60, 40, 20, 8])(
   },
 );
 
+test("a terminal that does not tell its width gets whole lines", async () => {
+  const cli = cliWorld({
+    tty: true,
+    columns: 0,
+    routes: { listTasks: { json: { tasks: [summaryWire({ waiting })], next_cursor: null } } },
+  });
+  await cli.run("list");
+  expect(cli.stdout()).toContain(`${TASK_ID}  `);
+  await cli.run("--help");
+  expect(cli.stdout()).toContain("Usage: verlpool");
+});
+
 test("without a terminal nothing is cut and nothing is coloured", async () => {
   const tasks = [summaryWire({ state: "PENDING_RESOURCES", waiting: { ...waiting, text: "why ".repeat(100) } })];
   const cli = cliWorld({ routes: { listTasks: { json: { tasks, next_cursor: null } } } });
@@ -328,7 +340,10 @@ const profile = (name: string, text: string) => ({
   builtin: name === "grpo",
   text,
 });
-const profiles = { profiles: [profile("grpo", "lr: 1\n"), profile("long@2", "lr: 2\n"), profile("long@3", "lr: 3\n")], next_cursor: null };
+const profiles = {
+  profiles: [profile("grpo", "lr: 1\n"), profile("long@2", "lr: 2\n"), profile("long@10", "lr: 10\n"), profile("long@3", "lr: 3\n")],
+  next_cursor: null,
+};
 
 test("profiles lists them; a name prints its YAML, without a version the newest", async () => {
   const routes = { listProfiles: { json: profiles } };
@@ -338,7 +353,7 @@ test("profiles lists them; a name prints its YAML, without a version the newest"
   for (const [name, text] of [
     ["grpo", "lr: 1\n"],
     ["long@2", "lr: 2\n"],
-    ["long", "lr: 3\n"],
+    ["long", "lr: 10\n"],
   ] as const) {
     const cli = cliWorld({ routes });
     expect(await cli.run("profiles", name)).toBe(0);
@@ -349,7 +364,7 @@ test("profiles lists them; a name prints its YAML, without a version the newest"
   expect(JSON.parse(json.stdout())).toEqual(profiles.profiles[1]);
   const none = cliWorld({ routes });
   expect(await none.run("profiles", "nosuch")).toBe(1);
-  expect(none.stderr()).toContain("there are: grpo, long@2, long@3");
+  expect(none.stderr()).toContain("there are: grpo, long@2, long@10, long@3");
 });
 
 test("events reads all pages in order", async () => {

@@ -116,7 +116,7 @@ const specErrors = [
 test("errors of a spec are shown like a compiler's: place, line, caret, found, allowed", async () => {
   const cli = cliWorld({
     files: FILES,
-    routes: { createTask: refuse("invalid_spec", "the TaskSpec has 2 errors", { errors: specErrors }) },
+    routes: { createTask: refuse("invalid_spec", "the TaskSpec has 2 errors", { errors: specErrors.toReversed() }) },
   });
   expect(await cli.run("submit", "ppo.yaml")).toBe(1);
   expect(cli.stderr()).toBe(
@@ -129,7 +129,7 @@ test("errors of a spec are shown like a compiler's: place, line, caret, found, a
       "",
       "ppo.yaml: val_file: is required for ppo",
       "",
-      "error: the TaskSpec has 2 errors: ppo.yaml",
+      "error: 2 errors in ppo.yaml; nothing was submitted",
       "",
     ].join("\n"),
   );

@@ -155,6 +155,26 @@ test("logs -f comes back where it was after the connection broke: no byte twice,
   expect(first?.headers["last-event-id"]).toBeUndefined();
 });
 
+test("wait and logs -f that begin while the server restarts are given half a minute", async () => {
+  for (const argv of [
+    ["wait", "3d4c"],
+    ["logs", "3d4c", "-f"],
+  ]) {
+    const back = cliWorld({
+      routes: {
+        getTask: (_, nth) => (nth < 4 ? unreachable() : { json: taskWire({ state: "SUCCEEDED" }) }),
+        readLogs: { pieces: [end("SUCCEEDED")] },
+      },
+    });
+    expect(await back.run(...argv)).toBe(0);
+    expect(back.stderr()).toContain("trying for 30 s");
+    const away = cliWorld({ routes: { getTask: () => unreachable() } });
+    expect(await away.run(...argv)).toBe(1);
+    expect(away.sleeps.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(30_000);
+    expect(away.stderr()).toContain("does not answer (ECONNREFUSED)");
+  }
+});
+
 test("logs -f gives bytes that are no UTF-8 exactly", async () => {
   const bytes = Buffer.from([0xff, 0x00, 0x0a]);
   const data = JSON.stringify({ attempt: 1, offset: 0, base64: bytes.toString("base64") });

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
 import type { Api } from "../client.ts";
-import { hasEnded, resolveTask } from "../outcome.ts";
+import { hasEnded } from "../outcome.ts";
 import { paintState } from "../output.ts";
 import { labelValue, repeated, taskIdText } from "../parse-values.ts";
 import { CliError, EXIT, usageError } from "../problem-error.ts";
+import { resolveTask } from "../resolve-task.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";

@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { Api } from "../client.ts";
 import { type FollowOptions, followLog, type FollowSink } from "../follow-loop.ts";
-import { exitOfState, resolveTask, sayEnd } from "../outcome.ts";
+import { exitOfState, sayEnd } from "../outcome.ts";
 import { taskIdText, wholeNumber } from "../parse-values.ts";
 import { interruptible } from "../patience.ts";
 import { usageError } from "../problem-error.ts";
+import { resolveTask, resolveThroughRestart } from "../resolve-task.ts";
 import type { Session } from "../session.ts";
 import { logForTerminal, visible } from "../visible.ts";
 import { type Bind, leaf } from "./leaf.ts";
@@ -53,7 +54,7 @@ export async function followToEnd(
 
 async function tellEnd(session: Session, api: Api, taskId: string, state: string, signal: AbortSignal): Promise<void> {
   try {
-    await sayEnd(session, await resolveTask(api, taskId, signal));
+    await sayEnd(session, await resolveThroughRestart(session, api, taskId, signal));
   } catch (error) {
     signal.throwIfAborted();
     // The end is known and decides the exit code; only its details could not be read.
@@ -65,7 +66,7 @@ async function tellEnd(session: Session, api: Api, taskId: string, state: string
 async function runFollow(session: Session, api: Api, options: LogsOptions): Promise<number> {
   let taskId = options.id;
   const work = async (signal: AbortSignal): Promise<number> => {
-    taskId = (await resolveTask(api, options.id, signal)).task_id;
+    taskId = (await resolveThroughRestart(session, api, options.id, signal)).task_id;
     return exitOfState(await followToEnd(session, api, { taskId, attempt: options.attempt, tail: options.tail }, options, signal));
   };
   try {

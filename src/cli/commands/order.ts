@@ -2,8 +2,8 @@
 import type { Command } from "commander";
 import type { TaskWire } from "../../contract/resources.ts";
 import type { Answer, Api } from "../client.ts";
-import { resolveTask } from "../outcome.ts";
 import { taskIdText, wholeNumber } from "../parse-values.ts";
+import { resolveTask } from "../resolve-task.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";

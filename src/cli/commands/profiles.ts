@@ -7,6 +7,15 @@ import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
 export type ProfilesOptions = { readonly name: string | null; readonly json: boolean };
 
+/** Where the profile of this name stands; of a name without its version the highest, its parts compared as numbers (0.10 after 0.9). */
+export function newestNamed(names: readonly string[], name: string): number {
+  const exact = names.indexOf(name);
+  if (exact !== -1) return exact;
+  const byVersion = new Intl.Collator("en", { numeric: true });
+  const [newest] = names.filter((one) => one.startsWith(`${name}@`)).toSorted((a, b) => byVersion.compare(b, a));
+  return newest === undefined ? -1 : names.indexOf(newest);
+}
+
 export async function runProfiles(session: Session, options: ProfilesOptions): Promise<number> {
   const api = await session.api();
   const { value, raw } = await api.call("listProfiles");
@@ -32,9 +41,10 @@ export async function runProfiles(session: Session, options: ProfilesOptions): P
     }
     return 0;
   }
-  const at = profiles.findIndex((one) => one.name === options.name);
-  // A name without its version means the newest, the last one listed.
-  const found = at === -1 ? profiles.findLastIndex((one) => one.name.startsWith(`${options.name}@`)) : at;
+  const found = newestNamed(
+    profiles.map((one) => one.name),
+    options.name,
+  );
   const profile = profiles[found];
   if (profile === undefined)
     throw new CliError("unknown_profile", `there is no profile ${visible(options.name)}`, EXIT.error, [

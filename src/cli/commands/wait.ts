@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import type { TaskWire } from "../../contract/resources.ts";
 import type { Api } from "../client.ts";
-import { exitOfState, resolveTask, sayEnd, worstExit } from "../outcome.ts";
+import { exitOfState, sayEnd, worstExit } from "../outcome.ts";
 import { parseDuration, taskIdText } from "../parse-values.ts";
 import { interruptible } from "../patience.ts";
 import { EXIT, isProblem } from "../problem-error.ts";
+import { resolveThroughRestart } from "../resolve-task.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { waitForEnd } from "../wait-loop.ts";
@@ -57,7 +58,7 @@ export async function runWait(session: Session, options: WaitOptions): Promise<n
   let taskIds: readonly string[] = [];
   const work = async (signal: AbortSignal): Promise<number> => {
     const found: string[] = [];
-    for (const id of options.ids) found.push((await resolveTask(api, id, signal)).task_id);
+    for (const id of options.ids) found.push((await resolveThroughRestart(session, api, id, signal)).task_id);
     taskIds = [...new Set(found)];
     return worstExit(await waitToEnd(session, api, taskIds, options, signal));
   };
