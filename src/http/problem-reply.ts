@@ -27,15 +27,10 @@ function fromAppError(error: AppError): Refusal {
   return { body: problem(error.code, error.message, errors), headers, unexpected: false };
 }
 
-/** Names of errors that mean "the world does not answer", not "we are broken". */
-function fromWorld(error: Error): Refusal | null {
-  const retry = { "Retry-After": "5" };
-  if (error.name === "StorageTrouble")
-    return of("storage_unavailable", "the shared storage does not answer; nothing was changed, try again", retry);
-  if (error.name === "DatabaseFull") return of("storage_full", "the database has no space left; nothing was changed", retry);
-  if (error.name === "DatabaseUnavailable")
-    return of("database_unavailable", "the database does not answer; try again with the same Idempotency-Key", retry);
-  return null;
+/** The storage helper's word for a mount that fails or hangs. */
+function fromStorage(error: Error): Refusal | null {
+  if (error.name !== "StorageTrouble") return null;
+  return of("storage_unavailable", "the shared storage does not answer; nothing was changed, try again", { "Retry-After": "5" });
 }
 
 export function refusalFor(error: unknown, requestId: string): Refusal {
@@ -43,8 +38,8 @@ export function refusalFor(error: unknown, requestId: string): Refusal {
   if (error instanceof Error) {
     const known = FASTIFY_CODES[(error as FastifyError).code];
     if (known !== undefined) return of(...known);
-    const world = fromWorld(error);
-    if (world !== null) return world;
+    const storage = fromStorage(error);
+    if (storage !== null) return storage;
     const status = (error as FastifyError).statusCode;
     if (status !== undefined && status >= 400 && status < 500) return of("bad_request", error.message);
   }

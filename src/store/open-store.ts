@@ -11,6 +11,7 @@ import { lockDatabase } from "./process-lock.ts";
 import { isOnNetwork, makeSqliteFile, openSqlite, type SqliteFiles } from "./sqlite.ts";
 import type { Tables } from "./tables.ts";
 import { makeTaskStore } from "./task-store.ts";
+import { withTrouble } from "./trouble.ts";
 import { makeUserStore } from "./user-store.ts";
 import { makeWriteQueue, type WriteQueue } from "./write-queue.ts";
 
@@ -97,15 +98,15 @@ async function assemble(
   const queue = makeWriteQueue(writer, dialect);
   let closing: Promise<void> | null = null;
   return {
-    tasks: makeTaskStore(read, queue.write, dialect),
-    users: makeUserStore(read, queue.write),
-    leader: {
+    tasks: withTrouble(makeTaskStore(read, queue.write, dialect)),
+    users: withTrouble(makeUserStore(read, queue.write)),
+    leader: withTrouble({
       lead: makeLead(queue.write),
       ping: async () => {
         await read.selectFrom("meta").select("key").limit(1).execute();
       },
       databaseId: async () => await Promise.resolve(databaseId),
-    },
+    }),
     close: async () => {
       closing ??= queue.close().then(closeConnections);
       await closing;
