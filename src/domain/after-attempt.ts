@@ -1,7 +1,7 @@
 /** What an ended attempt means for its task: the end, another attempt, or a wait. Pure. */
 import { beforeStart, classify, timeLimit } from "./failure.ts";
 import type { Ending } from "./reconciliation.ts";
-import type { AttemptState, Failure, RayJobView, Task, TaskState, Waiting } from "./types.ts";
+import type { AttemptResult, AttemptState, Failure, RayJobView, Task, TaskState, Waiting } from "./types.ts";
 
 export type RetryPolicy = {
   /** Infrastructure losses a task may have; resource waits and attempts that never started cost nothing. */
@@ -54,9 +54,9 @@ export function afterAttempt(task: Task, ending: Ending, context: EndContext): A
   if (task.cancelRequestedAt !== null) {
     return final({ ...base, state: "CANCELED", failure: null }, "CANCELED", null, { code: "cancel", text: "canceled while it ran" });
   }
-  if (result?.outcome === "stopped" && result.stopWhy === "deadline") return outOfTime(task, base);
   const failure = classify({ result, logTail: context.logTail, ray: context.ray });
   const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
+  if (isOverrun(result, failure, context)) return outOfTime(task, { ...base, state });
   const attempt = { ...base, state, failure };
   if (failure.label === "gpu_shortage") return waitForResources(attempt, failure, context);
   if (!failure.retryable) return final(attempt, "FAILED", failure, { code: failure.label, text: failure.text });
@@ -72,13 +72,22 @@ function final(
   return { attempt, task: { to, failure, waiting: null, nextRunAt: null }, reason };
 }
 
-function outOfTime(task: Task, base: { exitCode: number | null; signal: string | null }): AttemptEnd {
+/**
+ * Ray's own stop, which we send together with ours, reaches the launcher first, so `stopWhy` is often null (measured): the clock decides too.
+ * An attempt that would be tried again has no time left for it.
+ */
+function isOverrun(result: AttemptResult | null, failure: Failure, context: EndContext): boolean {
+  const stopped = result?.outcome === "stopped";
+  return (stopped && result.stopWhy === "deadline") || (context.timeIsUp && (stopped || failure.retryable));
+}
+
+function outOfTime(task: Task, base: Omit<AttemptEnd["attempt"], "failure">): AttemptEnd {
   const failure = timeLimit(
     task.maxRuntimeMs === null
       ? "its deadline passed"
       : `it ran for its max_runtime_s of ${task.maxRuntimeMs / 1000} s, or its deadline passed`,
   );
-  return final({ ...base, state: "FAILED", failure }, "FAILED", failure, { code: failure.label, text: failure.text });
+  return final({ ...base, failure }, "FAILED", failure, { code: failure.label, text: failure.text });
 }
 
 function afterNeverStarted(task: Task, context: EndContext): AttemptEnd {
