@@ -174,8 +174,11 @@ export function classify(evidence: Evidence): Failure {
 
 /** Ray ended the job before its launcher could claim the attempt: nothing ran. Null = no reason of its own (start it again). */
 export function beforeStart(ray: RayJobView): Failure | null {
-  if (ray.kind !== "found" || ray.status !== "FAILED") return null;
+  if (ray.kind !== "found") return null;
   const text = ray.message.slice(0, 500);
+  if (ray.status === "SUCCEEDED") return launcherFailed("its entrypoint ended with 0 and never claimed the attempt");
+  // A supervisor that died never ran (its node went, Ray killed it): the next one may start at once.
+  if (ray.status !== "FAILED" || ray.errorType === "JOB_SUPERVISOR_ACTOR_DIED") return null;
   if (ray.errorType === "JOB_SUPERVISOR_ACTOR_START_TIMEOUT" || ray.errorType === "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE") {
     return {
       label: "gpu_shortage",
@@ -183,15 +186,6 @@ export function beforeStart(ray: RayJobView): Failure | null {
       retryable: true,
       text,
       fix: "Nothing to do: no node could take the driver; it is tried again.",
-    };
-  }
-  if (ray.errorType === "JOB_ENTRYPOINT_COMMAND_ERROR") {
-    return {
-      label: "ray_job_failed",
-      blame: "infra",
-      retryable: true,
-      text: `the launcher could not start on the worker: ${text}`,
-      fix: "Check that the worker sees the shared storage under pool.worker_root and has pool.python (verlpool nodes).",
     };
   }
   if (ray.errorType === "RUNTIME_ENV_SETUP_FAILURE") {
@@ -203,5 +197,16 @@ export function beforeStart(ray: RayJobView): Failure | null {
       fix: "Check the worker's Ray installation; it is tried again.",
     };
   }
-  return null;
+  return launcherFailed(text);
+}
+
+/** Waits between tries, and a budget: a launcher that can't start anywhere would else be started for ever, as fast as Ray can. */
+function launcherFailed(why: string): Failure {
+  return {
+    label: "ray_job_failed",
+    blame: "infra",
+    retryable: true,
+    text: `the launcher could not start on the worker: ${why}`,
+    fix: "Check that the worker sees the shared storage under pool.worker_root and has pool.python (verlpool nodes).",
+  };
 }
