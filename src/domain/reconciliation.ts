@@ -71,9 +71,10 @@ function settleUnclaimed(task: Task, attempt: Attempt, seen: Observation, timing
 }
 
 function settleStarted(task: Task, attempt: Attempt, seen: Observation, claim: Claim, timing: Timing): Settlement {
+  // The start is recorded also when the end is there already: else a short attempt would have no start, no node and no running time.
+  if (attempt.state !== "RUNNING") return { kind: "claimed", claim };
   const result = validResult(seen.files);
   if (result !== null) return { kind: "end", ending: { kind: "result", result } };
-  if (attempt.state !== "RUNNING") return { kind: "claimed", claim };
   const why = wantsStop(task, seen);
   if (why !== null && seen.files.stop === null) return { kind: "stop", why };
   const contained = claim.containment === "pidns" || claim.containment === "userns";
