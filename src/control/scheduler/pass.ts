@@ -1,12 +1,12 @@
 /** One pass of the scheduler: observe → settle → decide → launch. Everything it needs to know is read anew; a crash at any line is repaired by the next. */
-import { afterAttempt } from "../../domain/after-attempt.ts";
 import { timeLimit } from "../../domain/failure.ts";
 import { type Decision, decide, type Hold, type UserAllowance } from "../../domain/scheduling.ts";
 import { isLive } from "../../domain/task-state.ts";
 import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { launch } from "./launch.ts";
-import { holdOf, lateResult, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
+import { closeByLateResult, lateResult } from "./late-result.ts";
+import { holdOf, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
 
 const LAUNCHES_AT_ONCE = 4;
 
@@ -21,7 +21,7 @@ export async function pass(deps: SchedulerDeps, memory: SchedulerMemory, epoch: 
   const holds = after.live.map(([task, attempt]) => holdOf(task, attempt));
   if (world.nodes !== null) memory.handOver.observe(world.nodes, holds, deps.clock.monotonicMs());
   const decided = await decideAll(deps, memory, epoch, after.open, holds, world, storageOk, signal);
-  await removeEnded(deps, memory, signal);
+  if (world.head.kind === "up") await removeEnded(deps, memory, signal);
   return { moved: settled || decided, world };
 }
 
@@ -85,15 +85,28 @@ async function decideAll(
     try {
       moved = (await carryOut(deps, epoch, decision, world, storageOk, signal)) || moved;
     } catch (error) {
-      // One bad task must never keep the others from starting.
       signal.throwIfAborted();
       deps.log.error(
         { task_id: decision.task.taskId, error: messageOf(error) },
-        "a decision could not be carried out; the next pass tries again",
+        "a decision could not be carried out; it is tried again later",
       );
+      await putOff(deps, epoch, decision.task, messageOf(error));
     }
   });
   return moved;
+}
+
+/** A task that can't be started steps aside for a while, so that it never keeps the slot from those behind it. Dropped once its attempt exists. */
+async function putOff(deps: SchedulerDeps, epoch: number, task: Task, error: string): Promise<void> {
+  const until = deps.clock.now() + deps.settings.retryIntervalMs;
+  const text = `it could not be started (${error.slice(0, 500)}); it is tried again`;
+  await holdBack(deps, epoch, {
+    kind: "hold",
+    task,
+    to: "QUEUED",
+    waiting: { code: "cooling_down", text, details: {}, until },
+    nextRunAt: until,
+  });
 }
 
 async function allowances(deps: SchedulerDeps, open: readonly Task[]): Promise<ReadonlyMap<string, UserAllowance>> {
@@ -165,48 +178,6 @@ async function holdBack(deps: SchedulerDeps, epoch: number, decision: Extract<De
     data: {},
   };
   await write(deps, epoch, task, { ...(moves ? { to, events: [event] } : {}), patch: { waiting, nextRunAt } });
-}
-
-/** Rule 7: a result that appeared after the attempt was given up, but before a new one exists, closes the task. */
-async function closeByLateResult(
-  deps: SchedulerDeps,
-  epoch: number,
-  task: Task,
-  attempt: Attempt,
-  files: Awaited<ReturnType<SchedulerDeps["files"]["look"]>>,
-): Promise<boolean> {
-  const { result, claim } = files;
-  if (result === null || claim === null || result.nonce !== claim.nonce || result.exitCode !== 0 || result.outcome !== "exited")
-    return false;
-  const now = deps.clock.now();
-  const outcome = afterAttempt(
-    task,
-    { kind: "result", result },
-    {
-      now,
-      attempt: attempt.attempt,
-      losses: 0,
-      logTail: "",
-      ray: { kind: "absent" },
-      jitter: 0,
-      timeIsUp: false,
-      policy: deps.settings,
-    },
-  );
-  const event: NewTaskEvent = {
-    actor: "system",
-    attempt: attempt.attempt,
-    type: "state_changed",
-    reason: { code: "late_result", text: "the attempt counted as lost, but its result arrived before a new one was made" },
-    data: {},
-  };
-  const done = await write(deps, epoch, task, {
-    to: outcome.task.to,
-    patch: { waiting: null, nextRunAt: null, failure: outcome.task.failure, endedAt: now },
-    events: [event, { ...event, type: "late_result" }],
-    attempt: { attempt: attempt.attempt, patch: outcome.attempt },
-  });
-  return done.kind === "applied";
 }
 
 /** Ray keeps the records of ended jobs for ever; an ended attempt's record is asked away until Ray has none. */

@@ -1,11 +1,9 @@
 /** Looks at every open attempt and does what `domain/reconciliation` says of it. */
 import { afterAttempt, isLoss } from "../../domain/after-attempt.ts";
-import { formatSubmissionId } from "../../domain/ids.ts";
 import { type Ending, type Observation, settle } from "../../domain/reconciliation.ts";
 import type { Hold } from "../../domain/scheduling.ts";
-import type { Attempt, AttemptFiles, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
+import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
 import type { NewTaskEvent } from "../../domain/types.ts";
-import type { SubmitOutcome } from "../ports.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { postAttempt } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
@@ -80,9 +78,9 @@ async function settleOne(
   return act(deps, memory, epoch, task, attempt, seen, world, signal);
 }
 
-/** A result says all; a head that is down is not asked once for each attempt. */
+/** A result says all but the node; a head that is down is not asked once for each attempt. */
 async function askRay(deps: SchedulerDeps, files: AttemptFiles, attempt: Attempt, world: World, signal: AbortSignal): Promise<RayJobView> {
-  if (files.result !== null) return { kind: "absent" };
+  if (files.result !== null && attempt.state === "RUNNING") return { kind: "absent" };
   if (world.head.kind === "down") return { kind: "unknown", error: world.head.error };
   return deps.ray.get(attempt.submissionId, signal);
 }
@@ -103,11 +101,13 @@ async function act(
       await follow(deps, memory, epoch, task, attempt, seen, world);
       return false;
     case "post_again":
-      return accepted(await postAttempt(deps, epoch, task, attempt.submissionId, attempt.attempt, seen.session, signal));
+      // Not worth another pass at once: a Ray that accepts the job and then denies it would be asked without a pause.
+      await postAttempt(deps, epoch, task, attempt.submissionId, attempt.attempt, seen.session, signal);
+      return false;
     case "submitted":
       return applied(await write(deps, epoch, task, submittedChange(attempt.attempt, deps.clock.now())));
     case "claimed":
-      return claimed(deps, epoch, task, attempt, seen, settlement.claim.host, settlement.claim.nonce, world);
+      return claimed(deps, epoch, task, attempt, seen, settlement.claim, world);
     case "revoke": {
       const { kind, claim } = await deps.files.revoke(task.userId, attempt.submissionId, settlement.why, deps.ids.hex(16));
       if (kind === "lost") return false;
@@ -143,12 +143,12 @@ async function claimed(
   task: Task,
   attempt: Attempt,
   seen: Observation,
-  host: string,
-  nonce: string,
+  claim: Claim,
   world: World,
 ): Promise<boolean> {
   const now = deps.clock.now();
-  const node = nodeOf(seen.ray, world) ?? host;
+  const startedAt = instantWithin(claim.at, attempt.createdAt, now);
+  const node = nodeOf(seen.ray, world) ?? claim.host;
   const event: NewTaskEvent = {
     ...SYSTEM,
     attempt: attempt.attempt,
@@ -157,14 +157,20 @@ async function claimed(
   };
   const outcome = await write(deps, epoch, task, {
     to: "RUNNING",
-    patch: { waiting: null, startedAt: task.startedAt ?? now },
+    patch: { waiting: null, startedAt: task.startedAt ?? startedAt },
     events: [event, { ...event, type: "attempt_claimed", data: { node } }],
     attempt: {
       attempt: attempt.attempt,
-      patch: { state: "RUNNING", node, claimNonce: nonce, startedAt: now, submittedAt: attempt.submittedAt ?? now },
+      patch: { state: "RUNNING", node, claimNonce: claim.nonce, startedAt, submittedAt: attempt.submittedAt ?? startedAt },
     },
   });
   return applied(outcome);
+}
+
+/** What a worker's wall clock says of an instant that this server knows to lie between two of its own: clocks may differ by hours. */
+function instantWithin(text: string, low: number, high: number): number {
+  const at = Date.parse(text);
+  return Number.isNaN(at) ? high : Math.max(low, Math.min(at, high));
 }
 
 function nodeOf(ray: RayJobView, world: World): string | null {
@@ -190,6 +196,7 @@ async function follow(
         details: {},
         until: null,
       });
+    else if (task.waiting !== null) await write(deps, epoch, task, { patch: { waiting: null } });
     return;
   }
   if (attempt.quarantined) {
@@ -224,7 +231,7 @@ async function follow(
 }
 
 async function quarantine(deps: SchedulerDeps, epoch: number, task: Task, attempt: Attempt, remainingMs: number | null): Promise<void> {
-  if (attempt.quarantined) return;
+  if (attempt.quarantined && task.waiting?.code === "quarantine") return;
   const until = remainingMs === null ? null : deps.clock.now() + remainingMs;
   const text =
     remainingMs === null
@@ -233,7 +240,7 @@ async function quarantine(deps: SchedulerDeps, epoch: number, task: Task, attemp
   const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "quarantine_started", reason: { code: "quarantine", text } };
   await write(deps, epoch, task, {
     patch: { waiting: { code: "quarantine", text, details: { attempt: attempt.attempt }, until } },
-    events: [event],
+    events: attempt.quarantined ? [] : [event],
     attempt: { attempt: attempt.attempt, patch: { quarantined: true } },
   });
 }
@@ -262,6 +269,7 @@ async function end(
   const progress = ending.kind === "result" ? await readProgress(deps, memory, task, attempt) : null;
   deps.failpoint("after_status_before_commit");
   const now = deps.clock.now();
+  const endedAt = ending.kind === "result" ? instantWithin(ending.result.endedAt, attempt.startedAt ?? attempt.createdAt, now) : now;
   const { to } = outcome.task;
   const ended = to === "SUCCEEDED" || to === "FAILED" || to === "CANCELED";
   const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "state_changed", reason: outcome.reason };
@@ -272,10 +280,10 @@ async function end(
       nextRunAt: outcome.task.nextRunAt,
       failure: outcome.task.failure,
       ...(progress === null ? {} : { progress }),
-      ...(ended ? { endedAt: now } : {}),
+      ...(ended ? { endedAt } : {}),
     },
     events: [event, { ...event, type: "attempt_ended", data: { state: outcome.attempt.state, exit_code: outcome.attempt.exitCode } }],
-    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt: now } },
+    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt } },
   });
   if (!applied(done)) return false;
   memory.disagreed.delete(attempt.submissionId);
@@ -305,22 +313,6 @@ async function logTail(deps: SchedulerDeps, userId: string, submissionId: string
 async function showWaiting(deps: SchedulerDeps, epoch: number, task: Task, waiting: Waiting): Promise<void> {
   if (task.waiting?.code === waiting.code) return;
   await write(deps, epoch, task, { patch: { waiting } });
-}
-
-/** The result of the attempt before, if it was given up without one: until a new attempt's row commits, a late result still wins (rule 7). */
-export async function lateResult(
-  deps: SchedulerDeps,
-  task: Task,
-): Promise<{ readonly attempt: Attempt; readonly files: AttemptFiles } | null> {
-  if (task.attempts === 0) return null;
-  const last = (await deps.store.tasks.latestAttempts([task.taskId])).get(task.taskId);
-  if (last?.state !== "LOST") return null;
-  const files = await deps.files.look(task.userId, formatSubmissionId(task.taskId, last.attempt));
-  return { attempt: last, files };
-}
-
-function accepted(outcome: SubmitOutcome | null): boolean {
-  return outcome?.kind === "accepted";
 }
 
 function applied(outcome: { readonly kind: string }): boolean {
