@@ -65,7 +65,19 @@ export type FollowFrom = { readonly attempt: number; readonly offset: number } |
 /** Whole lines where they come as lines; a cut inside a UTF-8 sequence waits for its rest, unless nothing more comes. */
 function wholeText(bytes: Uint8Array): Uint8Array {
   const lineEnd = bytes.lastIndexOf(10);
-  return lineEnd === -1 ? bytes : bytes.subarray(0, lineEnd + 1);
+  return lineEnd === -1 ? withoutCutCharacter(bytes) : bytes.subarray(0, lineEnd + 1);
+}
+
+/** Progress bars write for minutes without a line end. A lead byte says how long its character is (RFC 3629). */
+function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
+  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if (byte < 0x80) return bytes;
+    if (byte < 0xc0) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
+    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
+  }
+  return bytes;
 }
 
 /**
@@ -92,7 +104,7 @@ export async function* followLog(
       }
       const done = isTerminal(task.state) || !isAttemptOpen(current.state);
       const range = await deps.files.readLog(task.userId, current.submissionId, at.offset, MAX_LOG_BYTES / 4);
-      const bytes = done || range.end < range.size ? range.bytes : wholeText(range.bytes);
+      const bytes = done && range.end >= range.size ? range.bytes : wholeText(range.bytes);
       if (bytes.length > 0) {
         const end = at.offset + bytes.length;
         yield { kind: "log", attempt: current.attempt, bytes, offset: at.offset, end };
