@@ -44,6 +44,14 @@ export type Log = {
   readonly error: (fields: object, msg: string) => void;
 };
 
+/** What the scheduler measures about itself; seconds. */
+export type SchedulerMeters = {
+  readonly tick: (seconds: number) => void;
+  readonly attemptEnded: (outcome: string) => void;
+  /** From submission to the first start of a task. */
+  readonly queueWait: (seconds: number) => void;
+};
+
 // ---------------------------------------------------------------- store
 
 /** The columns of a task that a plan may change. `state` changes only together with an event. */

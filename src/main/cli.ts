@@ -1,5 +1,4 @@
 /** The program: `verlpool …`. Builds the world of the command line and hands over; everything else starts from here. */
-import { randomBytes } from "node:crypto";
 import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 import { nodeFiles } from "../cli/node-files.ts";
@@ -8,7 +7,7 @@ import { httpTransport } from "../cli/transport.ts";
 import type { CliWorld, InputStream, LocalCommands, OutputStream } from "../cli/world.ts";
 import { ConfigError } from "../config/config.ts";
 import { serveStorage } from "../storage/storage-helper.ts";
-import { clock } from "./clock.ts";
+import { clock, ids, random } from "./clock.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { localRoot } from "./local/places.ts";
@@ -70,8 +69,8 @@ function worldOf(stderr: OutputStream): CliWorld {
       return () => void process.off("SIGINT", listener);
     },
     clock,
-    randomHex: (bytes) => randomBytes(bytes).toString("hex"),
-    random: Math.random,
+    randomHex: ids.hex,
+    random,
     local: localCommands(environment, stdout, stderr),
   };
 }

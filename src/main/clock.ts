@@ -12,3 +12,6 @@ export const clock: Clock = {
 };
 
 export const ids: Ids = { hex: (bytes) => randomBytes(bytes).toString("hex") };
+
+/** Uniform in [0, 1): for jitter, never for secrets. */
+export const random = (): number => Math.random();

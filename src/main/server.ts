@@ -25,6 +25,7 @@ import { asset, assetNames } from "./assets.ts";
 import { clock, ids } from "./clock.ts";
 import { commandSource } from "./command-source.ts";
 import { fixedHead, headFollower } from "./head-follower.ts";
+import { meteredRay } from "./metered-ray.ts";
 import { self } from "./self.ts";
 import { VERSION } from "./version.ts";
 
@@ -66,12 +67,13 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
   const scheduler: SchedulerDeps = {
     store,
     files,
-    ray: createRayJobs(http),
+    ray: meteredRay(createRayJobs(http), meters, clock),
     cluster: createRayCluster(http, head.address, head.baseUrl),
     commands,
     clock,
     ids,
     log,
+    meters,
     failpoint: options.failpoint,
     settings: {
       maxRunningTasks: settings.maxRunningTasks,

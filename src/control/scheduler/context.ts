@@ -3,7 +3,7 @@ import type { RetryPolicy } from "../../domain/after-attempt.ts";
 import type { Timing } from "../../domain/reconciliation.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
 import type { Task } from "../../domain/types.ts";
-import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, Store, TaskChange } from "../ports.ts";
+import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
 import type { CommandSource } from "../command-source.ts";
 import type { HandOver, HealthyTime, Stillness } from "./memory.ts";
 
@@ -25,6 +25,7 @@ export type SchedulerDeps = {
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;
+  readonly meters: SchedulerMeters;
   readonly failpoint: Failpoint;
   readonly settings: SchedulerSettings & Timing & RetryPolicy & { readonly tickMs: number; readonly handOverMs: number };
 };

@@ -43,7 +43,9 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
       view = { ...view, leads: false, at: deps.clock.monotonicMs(), lastError: null };
       return false;
     }
+    const start = deps.clock.monotonicMs();
     const { moved, world } = await pass(deps, memory, epoch, signal);
+    deps.meters.tick((deps.clock.monotonicMs() - start) / 1000);
     view = { head: world.head, nodes: world.nodes ?? view.nodes, at: deps.clock.monotonicMs(), leads: true, lastError: null };
     return moved;
   };

@@ -286,6 +286,7 @@ async function end(
     attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt } },
   });
   if (!applied(done)) return false;
+  deps.meters.attemptEnded(outcome.attempt.state);
   memory.disagreed.delete(attempt.submissionId);
   memory.toRemove.set(attempt.submissionId, deps.clock.monotonicMs() + REMOVE_AFTER_MS);
   if (ending.kind !== "never_started") memory.handOver.add(attempt.submissionId, holdOf(task, attempt));
