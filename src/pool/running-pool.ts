@@ -12,7 +12,7 @@ import { isPortOpen } from "./port-open.ts";
 import type { Containment, RayInstall } from "./ray-install.ts";
 import { exitText, logTail, spawnRay } from "./ray-process.ts";
 import { superviseNode, type SupervisedNode } from "./supervised-node.ts";
-import { killTagged } from "./tagged-processes.ts";
+import { findTagged, killTagged } from "./tagged-processes.ts";
 import { removeTempDir } from "./temp-dir.ts";
 
 export type PreparedPool = {
@@ -106,10 +106,9 @@ async function endAll(pool: RunningPool): Promise<void> {
   pool.lifetime.abort(new Error("the pool is stopped"));
   try {
     await endLaunchers(lock.id, options.drainMs, options.clock);
-    const [head, ...workers] = nodes;
-    await Promise.all(workers.map((node) => node.stop()));
-    await head?.stop();
-    await killTagged(lock.id, options.clock, SWEEP_MS, new AbortController().signal);
+    const seen = findTagged(lock.id);
+    await Promise.all(nodes.map((node) => node.stop()));
+    await killTagged(lock.id, options.clock, SWEEP_MS, new AbortController().signal, seen);
     removeTempDir(options.tempRoot, lock.id);
     options.onProcesses([]);
     pool.publisher.release();

@@ -35,18 +35,28 @@ export function signalTagged(processes: readonly TaggedProcess[], signal: NodeJS
   }
 }
 
-/** Kills until none is left; resolves with how many were killed, and throws when some outlive `deadlineMs` (uninterruptible I/O). */
-export async function killTagged(tag: string, clock: Clock, deadlineMs: number, signal: AbortSignal): Promise<number> {
+/**
+ * Kills until none is left and every one that was seen has closed its files: a dying process loses its environment before its sockets. `seen`:
+ * what was found earlier and may be dying by now. Resolves with how many were killed; throws when some outlive `deadlineMs` (a hung mount).
+ */
+export async function killTagged(
+  tag: string,
+  clock: Clock,
+  deadlineMs: number,
+  signal: AbortSignal,
+  seen: readonly TaggedProcess[] = [],
+): Promise<number> {
   const start = clock.monotonicMs();
-  const killed = new Set<string>();
+  const known = new Map(seen.map((one) => [`${one.pid}/${one.startTicks}`, one]));
   for (;;) {
     const found = findTagged(tag);
-    if (found.length === 0) return killed.size;
-    for (const { pid, startTicks } of found) killed.add(`${pid}/${startTicks}`);
+    for (const one of found) known.set(`${one.pid}/${one.startTicks}`, one);
     signalTagged(found, "SIGKILL");
+    const left = [...known.values()].filter((one) => startTicksOf(one.pid) === one.startTicks);
+    if (left.length === 0) return known.size;
     if (clock.monotonicMs() - start > deadlineMs) {
       throw new Error(
-        `${found.length} processes of the pool outlive SIGKILL (pids ${found.map((one) => one.pid).join(", ")}): a hung mount or device holds them`,
+        `${left.length} processes of the pool outlive SIGKILL (pids ${left.map((one) => one.pid).join(", ")}): a hung mount or device holds them`,
       );
     }
     await clock.sleep(50, signal);
