@@ -59,7 +59,7 @@ describe("order of the queue", () => {
     const [first, second, third] = decide(snapshot(tasks, { settings: { ...SETTINGS, maxRunningTasks: 1 } }));
     expect(first?.kind).toBe("launch");
     expect(second).toMatchObject({ kind: "hold", to: "QUEUED", waiting: { code: "running_limit", details: { running: 1, limit: 1 } } });
-    expect(third).toMatchObject({ kind: "hold", to: "QUEUED", waiting: { code: "behind", text: "behind 1 waiting task" } });
+    expect(third).toMatchObject({ kind: "hold", to: "QUEUED", waiting: { code: "behind" } });
   });
 
   it("lets small tasks pass a big one that does not fit, and the big one keeps its place", () => {

@@ -75,7 +75,7 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   if (task.nextRunAt !== null && now < task.nextRunAt && !isCapacityWait(task)) return notDue(task, queued);
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
   if (running.length >= settings.maxRunningTasks) {
-    if (ahead > 0) return queued("behind", `behind ${ahead} waiting ${ahead === 1 ? "task" : "tasks"}`, { ahead });
+    if (ahead > 0) return queued("behind", "behind other waiting tasks; `verlpool queue` shows its place");
     return queued("running_limit", `${running.length} of at most ${settings.maxRunningTasks} running (scheduler.max_running_tasks)`, {
       running: running.length,
       limit: settings.maxRunningTasks,
