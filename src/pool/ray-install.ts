@@ -28,7 +28,10 @@ export async function probeRay(python: string, signal: AbortSignal): Promise<Ray
     output = (await run(python, ["-I", "-c", PROBE], { signal, timeout: 60_000 })).stdout;
   } catch (error) {
     signal.throwIfAborted();
-    throw new Error(`${python} has no Ray that can be found: run \`verlpool prepare\`, or install ray[default] there`, { cause: error });
+    const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
+    throw new Error(`no Ray can be found with ${python} (${why}): run \`verlpool prepare\`, or install ray[default] there`, {
+      cause: error,
+    });
   }
   const [rayVersion, pythonVersion] = JSON.parse(output) as [string, string];
   return { rayVersion, pythonVersion, ...abilities(rayVersion) };

@@ -180,6 +180,8 @@ function supervise(pool: RunningPool, planned: PlannedNode, onRestart: () => voi
 /** A head without its memory is another cluster to a raylet, which would notice only after 46 s (measured): start the workers anew. */
 function followHeadRestart(pool: RunningPool, head: SupervisedNode): void {
   const { log } = pool.options;
+  // While the pool is still coming up, bringUp itself waits for the head.
+  if (pool.session === "") return;
   const follow = async () => {
     const session = await headSession(pool, head, pool.lifetime.signal);
     if (session === pool.session) return log.info({ session }, "the head is back with its memory");
