@@ -44,7 +44,14 @@ export type ServerOptions = {
   readonly port: number | null;
   readonly dev: boolean;
 };
-export type UpOptions = {
+/** What `prepare` builds the Python environment from; null = as the last prepare of this root had it. */
+export type PrepareChoices = {
+  readonly python: string | null;
+  readonly existingPython: string | null;
+  readonly torchIndex: string | null;
+  readonly allowCuda: boolean;
+};
+export type UpOptions = PrepareChoices & {
   readonly root: string | null;
   readonly port: number | null;
   readonly workers: number | null;
@@ -54,8 +61,8 @@ export type UpOptions = {
 };
 export type DownOptions = { readonly root: string | null };
 export type StatusOptions = { readonly root: string | null; readonly json: boolean };
-export type PrepareOptions = { readonly root: string | null };
-export type DemoOptions = { readonly root: string | null; readonly keep: boolean };
+export type PrepareOptions = PrepareChoices & { readonly root: string | null };
+export type DemoOptions = PrepareChoices & { readonly root: string | null; readonly keep: boolean };
 export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
 
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */

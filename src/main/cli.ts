@@ -11,7 +11,7 @@ import { clock, ids, random } from "./clock.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { localRoot } from "./local/places.ts";
-import { PREPARE_DEFAULTS, prepareCommand } from "./local/prepare-command.ts";
+import { prepareCommand } from "./local/prepare-command.ts";
 import { runUp, upCommand, type UpPlan } from "./local/up-command.ts";
 import { configShowCommand, serverCommand } from "./server-command.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -90,8 +90,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     up: (options) => told(() => upCommand(options, environment, homedir(), stderr)),
     down: (options) => told(() => downCommand(options.root, environment, stderr, stopSignal())),
     status: (options) => told(() => statusCommand(options.root, options.json, environment, stdout)),
-    prepare: (options) =>
-      told(() => prepareCommand(localRoot(options.root, environment), PREPARE_DEFAULTS, environment, stderr, stopSignal())),
+    prepare: (options) => told(() => prepareCommand(localRoot(options.root, environment), options, environment, stderr, stopSignal())),
     demo: (options) => told(() => demoCommand(options, environment, stdout, stderr)),
     configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
   };

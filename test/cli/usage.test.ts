@@ -105,6 +105,7 @@ test.each(["ppo", "grpo", "sft"] as const)(
 
 test("the commands of this machine get their options as they were given, and give the exit code", async () => {
   const got: unknown[] = [];
+  const found = { python: null, existingPython: null, torchIndex: null, allowCuda: false };
   const keep = async (options: unknown): Promise<number> => {
     got.push(options);
     return 7;
@@ -119,6 +120,7 @@ test("the commands of this machine get their options as they were given, and giv
     "down --root /r",
     "status --root /r --json",
     "prepare",
+    "prepare --python py --existing-python /e/bin/python --torch-index https://t --allow-cuda",
     "demo --keep",
     "config show --config c.yaml --json",
   ];
@@ -126,12 +128,13 @@ test("the commands of this machine get their options as they were given, and giv
   expect(got).toEqual([
     { config: "c.yaml", root: "/r", host: "0.0.0.0", port: 0, dev: true },
     { config: null, root: null, host: null, port: null, dev: false },
-    { root: "/r", port: 9, workers: 2, gpusPerWorker: 4, cpusPerWorker: 52, detach: true },
-    { root: null, port: null, workers: null, gpusPerWorker: null, cpusPerWorker: null, detach: false },
+    { ...found, root: "/r", port: 9, workers: 2, gpusPerWorker: 4, cpusPerWorker: 52, detach: true },
+    { ...found, root: null, port: null, workers: null, gpusPerWorker: null, cpusPerWorker: null, detach: false },
     { root: "/r" },
     { root: "/r", json: true },
-    { root: null },
-    { root: null, keep: true },
+    { ...found, root: null },
+    { python: "py", existingPython: "/e/bin/python", torchIndex: "https://t", allowCuda: true, root: null },
+    { ...found, root: null, keep: true },
     { config: "c.yaml", root: null, json: true },
   ]);
   expect(await cli.run("server", "--port", "70000")).toBe(2);

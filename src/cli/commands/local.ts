@@ -1,6 +1,7 @@
 /** Commands that need no server. They are only parsed here; main/ does them. */
 import type { Command } from "commander";
 import { wholeNumber } from "../parse-values.ts";
+import type { PrepareChoices } from "../world.ts";
 import { type Bind, leaf } from "./leaf.ts";
 
 const ROOT = ["--root <dir>", "where the shared storage is seen here; else VERLPOOL_ROOT, else /private"] as const;
@@ -30,12 +31,40 @@ function addServer(program: Command, bind: Bind): void {
     );
 }
 
+type ChoiceFlags = { python?: string; existingPython?: string; torchIndex?: string; allowCuda?: true };
+
+/** `up` and `demo` prepare as well, so they take the same choices. */
+function withChoices(command: Command): Command {
+  return command
+    .option("--python <exe>", "build the environment from this interpreter (3.10 or newer); else the best in PATH")
+    .option("--existing-python <exe>", "use an environment that has verl and Ray already, as it is; install nothing")
+    .option("--torch-index <url>", "one more package index for torch, such as one of CPU wheels")
+    .option("--allow-cuda", "take a CUDA build of torch (several GB) even without a GPU");
+}
+
+function choicesOf(flags: ChoiceFlags): PrepareChoices {
+  return {
+    python: flags.python ?? null,
+    existingPython: flags.existingPython ?? null,
+    torchIndex: flags.torchIndex ?? null,
+    allowCuda: flags.allowCuda === true,
+  };
+}
+
 function addUp(program: Command, bind: Bind): void {
-  type Flags = { root?: string; port?: number; workers?: number; gpusPerWorker?: number; cpusPerWorker?: number; detach?: true };
-  leaf(program, "up", "The whole pool on this machine, with logical GPUs: head, workers, server; you are logged in", [
+  type Flags = ChoiceFlags & {
+    root?: string;
+    port?: number;
+    workers?: number;
+    gpusPerWorker?: number;
+    cpusPerWorker?: number;
+    detach?: true;
+  };
+  const up = leaf(program, "up", "The whole pool on this machine, with logical GPUs: head, workers, server; you are logged in", [
     "verlpool up --detach",
     "verlpool up --root ./pool --workers 2 --gpus-per-worker 4",
-  ])
+  ]);
+  withChoices(up)
     .option(...ROOT)
     .option("--port <port>", "of the API; 0 = a free one", port)
     .option("--workers <n>", "worker nodes", wholeNumber(0, 64))
@@ -45,6 +74,7 @@ function addUp(program: Command, bind: Bind): void {
     .action((flags: Flags) =>
       bind((session) =>
         session.world.local.up({
+          ...choicesOf(flags),
           root: flags.root ?? null,
           port: flags.port ?? null,
           workers: flags.workers ?? null,
@@ -68,19 +98,26 @@ export function addLocal(program: Command, bind: Bind): void {
     .action((flags: { root?: string; json?: true }) =>
       bind((session) => session.world.local.status({ root: flags.root ?? null, json: flags.json === true })),
     );
-  leaf(program, "prepare", "Python environment, verl, a small model and data sets under the root; does only what is not done yet", [
-    "verlpool prepare --root ./pool",
-  ])
+  const prepare = leaf(
+    program,
+    "prepare",
+    "Python environment, verl, a small model and data sets under the root; does only what is not done yet",
+    ["verlpool prepare --root ./pool"],
+  );
+  withChoices(prepare)
     .option(...ROOT)
-    .action((flags: { root?: string }) => bind((session) => session.world.local.prepare({ root: flags.root ?? null })));
-  leaf(program, "demo", "From nothing to three trained tasks: prepare, up, a user, PPO, GRPO and SFT, a table, down", [
+    .action((flags: ChoiceFlags & { root?: string }) =>
+      bind((session) => session.world.local.prepare({ ...choicesOf(flags), root: flags.root ?? null })),
+    );
+  const demo = leaf(program, "demo", "From nothing to three trained tasks: prepare, up, a user, PPO, GRPO and SFT, a table, down", [
     "verlpool demo",
     "verlpool demo --root ./pool --keep",
-  ])
+  ]);
+  withChoices(demo)
     .option(...ROOT)
     .option("--keep", "leave the pool running, and print its address and token")
-    .action((flags: { root?: string; keep?: true }) =>
-      bind((session) => session.world.local.demo({ root: flags.root ?? null, keep: flags.keep === true })),
+    .action((flags: ChoiceFlags & { root?: string; keep?: true }) =>
+      bind((session) => session.world.local.demo({ ...choicesOf(flags), root: flags.root ?? null, keep: flags.keep === true })),
     );
   const config = program.command("config").description("The configuration of this machine");
   leaf(config, "show", "Each value with its origin: flag, environment, file or default", ["verlpool config show --json"])

@@ -12,7 +12,7 @@ import { DEMO_TASKS, demoSpec } from "./demo-tasks.ts";
 import { resultTable, type Submitted, watch } from "./demo-watch.ts";
 import { downCommand } from "./down-command.ts";
 import { localRoot, placesOf } from "./places.ts";
-import { PREPARE_DEFAULTS, prepareRoot } from "./prepare-command.ts";
+import { prepareRoot } from "./prepare-command.ts";
 import { readRecord } from "./run-record.ts";
 import { adminTokenOf, startDetached, type UpPlan } from "./up-command.ts";
 
@@ -38,7 +38,7 @@ export async function demoCommand(
   let started = false;
   try {
     await say(`verlpool demo: preparing ${root}`);
-    const prepared = await prepareRoot(root, PREPARE_DEFAULTS, environment, stderr, signal);
+    const prepared = await prepareRoot(root, options, environment, stderr, signal);
     await say(`verlpool demo: set-up took ${seconds()}`);
     const plan: UpPlan = { root, port: 0, workers: 2, gpusPerWorker: 1, cpusPerWorker: 16, python: prepared.pythonPath, login: false };
     started = true;

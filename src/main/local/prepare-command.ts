@@ -1,5 +1,8 @@
 /** `verlpool prepare`: what a pool needs on its shared storage before the first task; does only what is not done yet. */
-import type { OutputStream } from "../../cli/world.ts";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { z } from "zod";
+import type { OutputStream, PrepareChoices } from "../../cli/world.ts";
 import { DEMO_PROFILES } from "../../domain/verl/demo-profiles.ts";
 import { hasNvidiaGpu } from "../../pool/prepare/interpreter.ts";
 import { prepare, type Prepared } from "../../pool/prepare/prepare.ts";
@@ -9,14 +12,33 @@ import { asset, assetNames } from "../assets.ts";
 import { clock } from "../clock.ts";
 import type { Environment } from "../load-config.ts";
 
-export type PrepareFlags = {
-  readonly python: string | null;
-  readonly existingPython: string | null;
-  readonly torchIndex: string | null;
-  readonly allowCuda: boolean;
-};
+/** Decide by what is found on the machine. */
+export const PREPARE_DEFAULTS: PrepareChoices = { python: null, existingPython: null, torchIndex: null, allowCuda: false };
 
-export const PREPARE_DEFAULTS: PrepareFlags = { python: null, existingPython: null, torchIndex: null, allowCuda: false };
+/** Choices last made for a root, so that `up` and `demo` need not be told again. */
+const Stored = z.object({
+  python: z.string().nullable(),
+  existingPython: z.string().nullable(),
+  torchIndex: z.string().nullable(),
+  allowCuda: z.boolean(),
+});
+
+function choicesFile(root: string): string {
+  return join(root, "common", "verlpool", "prepare.json");
+}
+
+function storedChoices(root: string): PrepareChoices | null {
+  try {
+    return Stored.parse(JSON.parse(readFileSync(choicesFile(root), "utf8")));
+  } catch {
+    // None made yet, or not readable: the defaults are safe.
+    return null;
+  }
+}
+
+function isGiven(choices: PrepareChoices): boolean {
+  return choices.python !== null || choices.existingPython !== null || choices.torchIndex !== null || choices.allowCuda;
+}
 
 function definedOnly(environment: Environment): { [name: string]: string } {
   return Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
@@ -31,18 +53,19 @@ export function profileFiles(hasGpu: boolean): readonly TextFile[] {
 
 export async function prepareRoot(
   root: string,
-  flags: PrepareFlags,
+  given: PrepareChoices,
   environment: Environment,
   stderr: OutputStream,
   signal: AbortSignal,
 ): Promise<Prepared> {
+  const choices = isGiven(given) ? choicesOf(given) : (storedChoices(root) ?? choicesOf(given));
   const env = definedOnly(environment);
   const modules = assetNames("python")
     .filter((name) => name.endsWith(".py"))
     .map((name) => ({ name: name.slice("python/".length), text: asset(name) }));
   const profiles = profileFiles(await hasNvidiaGpu(env, signal));
   const options = {
-    ...flags,
+    ...choices,
     root,
     requirements: asset("python/requirements.txt"),
     modules,
@@ -51,7 +74,24 @@ export async function prepareRoot(
     env,
     monotonicMs: clock.monotonicMs,
   };
-  return prepare(options, (event) => void stderr.write(lineOf(event)), signal);
+  const prepared = await prepare(options, (event) => void stderr.write(lineOf(event)), signal);
+  writeFileSync(choicesFile(root), `${JSON.stringify(choices)}\n`);
+  return prepared;
+}
+
+/** Without whatever else the command line's options hold. */
+function choicesOf({ python, existingPython, torchIndex, allowCuda }: PrepareChoices): PrepareChoices {
+  return {
+    python: python === null ? null : resolveProgram(python),
+    existingPython: existingPython === null ? null : resolveProgram(existingPython),
+    torchIndex,
+    allowCuda,
+  };
+}
+
+/** A path is meant from where the user stands; a bare name from PATH. */
+function resolveProgram(text: string): string {
+  return text.includes("/") ? resolve(text) : text;
 }
 
 function lineOf(event: PrepareEvent): string {
@@ -69,14 +109,14 @@ function lineOf(event: PrepareEvent): string {
 
 export async function prepareCommand(
   root: string,
-  flags: PrepareFlags,
+  choices: PrepareChoices,
   environment: Environment,
   stderr: OutputStream,
   signal: AbortSignal,
 ): Promise<number> {
   await stderr.write(`verlpool: preparing ${root}\n`);
   const start = clock.monotonicMs();
-  await prepareRoot(root, flags, environment, stderr, signal);
+  await prepareRoot(root, choices, environment, stderr, signal);
   await stderr.write(`verlpool: prepared in ${((clock.monotonicMs() - start) / 1000).toFixed(1)} s\n`);
   return 0;
 }

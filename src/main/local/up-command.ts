@@ -20,7 +20,7 @@ import { self } from "../self.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { CLUSTER, localRoot, type Places, placesOf } from "./places.ts";
-import { PREPARE_DEFAULTS, prepareRoot } from "./prepare-command.ts";
+import { prepareRoot } from "./prepare-command.ts";
 import { readRecord, removeRecord, type RunRecord, writeRecord } from "./run-record.ts";
 
 const DEFAULT_PORT = 8080;
@@ -55,7 +55,7 @@ export async function upCommand(options: UpOptions, environment: Environment, ho
   }
   const signal = stopSignal();
   await stderr.write(`verlpool: preparing ${root}\n`);
-  const prepared = await prepareRoot(root, PREPARE_DEFAULTS, environment, stderr, signal);
+  const prepared = await prepareRoot(root, options, environment, stderr, signal);
   const gpus = options.gpusPerWorker ?? 1;
   const plan: UpPlan = {
     root,
