@@ -162,6 +162,8 @@ async function prepareEnvironment(
     result: `Python environment: ${directory}`,
     inputs,
     outputs: [pythonOf(directory)],
+    // With each environment its own: going back to an earlier one finds it complete.
+    stamp: join(directory, ".complete"),
     run: () =>
       buildEnvironment(
         {

@@ -50,6 +50,21 @@ describe("a step", () => {
     expect(runs.count).toBe(2);
   });
 
+  test("with a stamp of its own is still done after another version was made beside it", async () => {
+    const version = (name: string): Step => {
+      const place = join(dir, name);
+      return {
+        ...fileStep({ count: 0 }, [name]),
+        outputs: [place],
+        stamp: join(place, ".complete"),
+        run: () => mkdir(place),
+      };
+    };
+    await runner()(version("v1"));
+    await runner()(version("v2"));
+    expect(await runner()(version("v1"))).toMatchObject({ reused: true });
+  });
+
   test("is done again when somebody deleted its output", async () => {
     const runs = { count: 0 };
     await runner()(fileStep(runs));

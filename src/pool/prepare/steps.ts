@@ -27,6 +27,8 @@ export type Step = {
   readonly inputs: readonly string[];
   /** Must all exist for the step to count as done, whatever its stamp says: somebody may have deleted them. */
   readonly outputs: readonly string[];
+  /** Where the stamp stands, when not in the stamps' own directory: inside an output that may exist in several versions side by side. */
+  readonly stamp?: string;
   readonly run: () => Promise<void>;
 };
 
@@ -47,7 +49,7 @@ export function stepRunner(stampDir: string, report: Report, monotonicMs: () => 
   return async (step) => {
     signal.throwIfAborted();
     const started = monotonicMs();
-    const stamp = join(stampDir, `${step.name}.stamp`);
+    const stamp = step.stamp ?? join(stampDir, `${step.name}.stamp`);
     const wanted = sha256(...step.inputs);
     const isDone = step.outputs.every((path) => existsSync(path)) && (await readText(stamp)) === `${wanted}\n`;
     if (!isDone) {
