@@ -164,6 +164,7 @@ async function claimed(
       patch: { state: "RUNNING", node, claimNonce: claim.nonce, startedAt, submittedAt: attempt.submittedAt ?? startedAt },
     },
   });
+  if (applied(outcome) && task.startedAt === null) deps.meters.queueWait((startedAt - task.createdAt) / 1000);
   return applied(outcome);
 }
 
