@@ -141,7 +141,8 @@ async function prepareEnvironment(
       will: `check that ${python} has verl and Ray`,
       result: `Python environment: ${python} (as it is)`,
       inputs: [python],
-      outputs: [python],
+      // A bare name is looked up in PATH, where there is no file to see.
+      outputs: python.includes("/") ? [python] : [],
       run: async () => {
         const facts = await checkEnvironment({ python, env, logFile }, signal);
         const wanted = requiredVerl(options.requirements);
