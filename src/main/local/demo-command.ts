@@ -26,7 +26,7 @@ export async function demoCommand(
 ): Promise<number> {
   const root = localRoot(options.root, environment, "verlpool-demo");
   const places = placesOf(root, environment);
-  const signal = stopSignal();
+  const signal = stopSignal("is ignored");
   const say = (text: string): Promise<void> => stderr.write(`${text}\n`);
   const running = readRecord(places.recordFile);
   if (running !== null && isAlive(running.up)) {

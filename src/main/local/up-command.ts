@@ -53,7 +53,7 @@ export async function upCommand(options: UpOptions, environment: Environment, ho
     );
     return 1;
   }
-  const signal = stopSignal();
+  const signal = stopSignal("is ignored");
   await stderr.write(`verlpool: preparing ${root}\n`);
   const prepared = await prepareRoot(root, options, environment, stderr, signal);
   const gpus = options.gpusPerWorker ?? 1;
