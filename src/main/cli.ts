@@ -103,7 +103,13 @@ async function internal(name: string | undefined, argument: string | undefined, 
     return 0;
   }
   if (name === "up") {
-    return runUp(JSON.parse(argument ?? "") as UpPlan, process.env, homedir(), (text) => stderr.write(`verlpool: ${text}\n`), stopSignal());
+    return runUp(
+      JSON.parse(argument ?? "") as UpPlan,
+      process.env,
+      homedir(),
+      (text) => stderr.write(`verlpool: ${text}\n`),
+      stopSignal("is ignored"),
+    );
   }
   await stderr.write(`verlpool: there is no internal command ${name ?? ""}\n`);
   return 2;
