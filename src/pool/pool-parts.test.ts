@@ -126,6 +126,9 @@ test("of the parent's environment only harmless names reach Ray, and the token o
     RAY_USAGE_STATS_ENABLED: "0",
     RAY_prestart_worker_first_driver: "0",
     SPT_NOENV: "1",
+    RAY_NUM_REDIS_GET_RETRIES: "120",
+    RAY_DASHBOARD_STARTUP_TIMEOUT_S: "240",
+    RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT: "240",
     VERLPOOL_POOL_NODE: "id/head",
   });
 });

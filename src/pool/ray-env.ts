@@ -15,6 +15,13 @@ const PASSED: ReadonlySet<string> = new Set([
 ]);
 const PASSED_PREFIXES = ["LC_", "NCCL_", "NVIDIA_", "GLOO_"];
 
+/** Ray gives up its own start after 20 or 30 s, which a loaded machine needs for Python's imports alone (seen at load 20 on 2 cores). */
+const PATIENT_START = {
+  RAY_NUM_REDIS_GET_RETRIES: "120",
+  RAY_DASHBOARD_STARTUP_TIMEOUT_S: "240",
+  RAY_DASHBOARD_SUBPROCESS_MODULE_WAIT_READY_TIMEOUT: "240",
+};
+
 export type RayEnv = {
   /** What this program was started with; only known harmless names are taken from it. */
   readonly parentEnv: { readonly [name: string]: string | undefined };
@@ -44,6 +51,7 @@ export function rayEnv(given: RayEnv): Record<string, string> {
     // A raylet with 64 logical CPUs would otherwise start 64 Python processes for the first driver.
     RAY_prestart_worker_first_driver: "0",
     SPT_NOENV: "1",
+    ...PATIENT_START,
     ...given.extra,
     [POOL_TAG]: given.tag,
   };

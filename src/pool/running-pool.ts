@@ -41,8 +41,8 @@ export type RunningPool = {
 
 export const SWEEP_MS = 20_000;
 const POLL_MS = 200;
-/** A start may fail by a port that was taken meanwhile; three in a row have a reason. */
-const START_TRIES = 3;
+/** A start may fail by a port that was taken meanwhile, or by load: Ray 2.51 gives its dashboard 20 s, a fixed number. Four in a row have a reason. */
+const START_TRIES = 4;
 
 export function createRunningPool(options: LocalPoolOptions, prepared: PreparedPool, lock: PoolLock): RunningPool {
   const { plan, tokenFile, owner, epoch } = prepared;
