@@ -229,6 +229,10 @@ describe("placement", () => {
     expect(launched(decisions)).toHaveLength(2);
   });
 
+  it("counts CPUs that it gave away in the same pass too: GPUs alone would start a task that never gets its placement group", () => {
+    expect(launched(decide(snapshot([waiting(needs(1, 1, 60)), waiting(needs(1, 1, 60)), waiting(needs(1, 1, 60))])))).toHaveLength(2);
+  });
+
   it("takes the larger of what Ray shows used and what our ledger holds, never their sum", () => {
     const [free] = freeCapacity([node("n1", { gpusUsed: 3, cpusUsed: 10 })], [holdOn("n1", 2, 30)]);
     expect(free).toMatchObject({ gpus: 5, cpus: 70 });
