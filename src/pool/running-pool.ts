@@ -1,5 +1,5 @@
 /** The life of a local pool from the first process to the last: start, watch, bring back, take down. */
-import { rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { RayCluster } from "../control/ports.ts";
 import { createHeadPublisher, type HeadFacts, type HeadPublisher } from "./head-claim.ts";
@@ -36,6 +36,8 @@ export type RunningPool = {
   /** The head first. */
   readonly nodes: SupervisedNode[];
   session: string;
+  /** Resolves when the next worker may start, where workers share the head's temp directory. */
+  turn: Promise<void>;
   ending: Promise<void> | null;
 };
 
@@ -55,6 +57,7 @@ export function createRunningPool(options: LocalPoolOptions, prepared: PreparedP
     lifetime: new AbortController(),
     nodes: [],
     session: "",
+    turn: Promise.resolve(),
     ending: null,
   };
 }
@@ -65,14 +68,16 @@ export async function bringUp(pool: RunningPool, signal: AbortSignal): Promise<v
   const head = supervise(pool, plan.head, () => followHeadRestart(pool, head));
   await waitFor(pool, "the head's GCS listening", [head], async () => (await isPortOpen(plan.address)) || null, signal);
   // The dashboard needs seconds more; where workers need nothing of each other they start meanwhile.
-  if (!install.hasWorkerTempDir) pool.session = await headSession(pool, head, signal);
+  if (!install.hasWorkerTempDir) {
+    pool.session = await headSession(pool, head, signal);
+    await headRayletUp(pool, signal);
+  }
   for (const [index, planned] of plan.workers.entries()) {
     supervise(pool, planned, () => undefined);
-    // Where workers share one temp directory, two that start at once grab the same socket.
-    if (!install.hasWorkerTempDir) await workersAlive(pool, index + 1, signal);
+    if (!install.hasWorkerTempDir) await workersAlive(pool, plan.workers.slice(0, index + 1), signal);
   }
   pool.session = await headSession(pool, head, signal);
-  await workersAlive(pool, plan.workers.length, signal);
+  await workersAlive(pool, plan.workers, signal);
   pool.publisher.publish(factsOf(pool));
 }
 
@@ -164,6 +169,7 @@ function supervise(pool: RunningPool, planned: PlannedNode, onRestart: () => voi
       await killTagged(planned.tag, clock, SWEEP_MS, pool.lifetime.signal);
       // `ray start --head` refuses to start while this names a GCS that it takes for alive.
       rmSync(join(planned.tempDir, "ray_current_cluster"), { force: true });
+      if (!pool.prepared.install.hasWorkerTempDir && planned !== pool.prepared.plan.head) await takeTurn(pool, planned);
     },
     onRestart: () => {
       onProcesses(processesOf(pool));
@@ -203,13 +209,35 @@ function headSession(pool: RunningPool, head: SupervisedNode, signal: AbortSigna
   return waitFor(pool, "an answer of the head", [head], look, signal);
 }
 
-async function workersAlive(pool: RunningPool, count: number, signal: AbortSignal): Promise<void> {
-  const wanted = pool.prepared.plan.workers.slice(0, count).map((worker) => worker.name);
+async function workersAlive(pool: RunningPool, planned: readonly PlannedNode[], signal: AbortSignal): Promise<void> {
+  const wanted = planned.map((worker) => worker.name);
   const look = async () => {
     const views = await pool.cluster.nodes(signal).catch(() => []);
     return wanted.every((name) => views.some((view) => view.node === name)) ? true : null;
   };
   await waitFor(pool, `${wanted.join(", ")} joining`, pool.nodes.slice(1), look, signal);
+}
+
+/** The head's raylet binds its socket after the dashboard answers; a worker that shares the directory and is faster would take its name. */
+async function headRayletUp(pool: RunningPool, signal: AbortSignal): Promise<void> {
+  const look = async () => existsSync(join(pool.prepared.plan.head.tempDir, pool.session, "sockets", "raylet")) || null;
+  await waitFor(pool, "the head's raylet listening", pool.nodes.slice(0, 1), look, signal);
+}
+
+/** Workers that share one temp directory and start at once grab the same socket: each waits until the one before has joined. */
+async function takeTurn(pool: RunningPool, planned: PlannedNode): Promise<void> {
+  const { signal } = pool.lifetime;
+  const before = pool.turn;
+  const mine = Promise.withResolvers<void>();
+  pool.turn = mine.promise;
+  await before;
+  try {
+    await headRayletUp(pool, signal);
+  } catch (error) {
+    mine.resolve();
+    throw error;
+  }
+  workersAlive(pool, [planned], signal).then(mine.resolve, () => mine.resolve());
 }
 
 /** Polls until `look` gives something; throws at the deadline, or when one of `watched` ends as soon as it is started. */
