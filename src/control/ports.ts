@@ -137,13 +137,17 @@ export type TaskFilter = {
 
 export type Idempotency = { readonly key: string; readonly bodyHash: string };
 
+/** What the same key of the same user came to in the last 7 days. */
+export type EarlierAnswer = { readonly kind: "replayed"; readonly answer: string } | { readonly kind: "key_reused" };
+
 export type InsertTaskOutcome =
   | { readonly kind: "created"; readonly task: Task }
-  | { readonly kind: "replayed"; readonly answer: string }
-  | { readonly kind: "key_reused" }
+  | EarlierAnswer
   | { readonly kind: "user_limit"; readonly limit: number; readonly count: number };
 
 export type TaskStore = {
+  /** A replay is answered before anything is checked anew: the world may have changed since the first answer. */
+  readonly earlierAnswer: (userId: string, idempotency: Idempotency, now: number) => Promise<EarlierAnswer | null>;
   /**
    * Inserts the task (QUEUED), its `created` event and, if given, its idempotency row in one transaction; resolves after the commit is durable.
    * `answer` makes the stored first answer from the new task. `maxQueued` is checked in the same transaction (waiting tasks of the user).

@@ -68,9 +68,9 @@ function submission(over: Partial<Submission> = {}): Submission {
 
 const render = (created: Created): string => JSON.stringify({ task_id: created.taskId, state: created.state });
 
-async function submit(over: Partial<Submission> = {}, key: string | null = null, fingerprint = "body") {
+async function submit(over: Partial<Submission> = {}, key: string | null = null, bodyHash = "body") {
   const one = submission(over);
-  const idempotency = key === null ? null : { key, fingerprint };
+  const idempotency = key === null ? null : { key, bodyHash };
   return submitTask(deps(), one, await admit(deps(), one), idempotency, render);
 }
 

@@ -1,11 +1,10 @@
 /** A submission: from a valid TaskSpec to a durable QUEUED task. What the world says (files, model, profile) is checked before, never after. */
-import { createHash } from "node:crypto";
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/scheduling.ts";
 import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
-import type { Clock, CommonFiles, Ids, PathCheck, Store } from "./ports.ts";
+import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, PathCheck, Store } from "./ports.ts";
 
 export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
 
@@ -139,6 +138,14 @@ function fieldError(submission: Submission, field: string, message: string, foun
   return { field, ...submission.lineOf(field), message, found, allowed };
 }
 
+/** The first answer of a key again, or the refusal of a key that was used for another request. */
+export function replayed(earlier: EarlierAnswer, key: string): SubmitAnswer {
+  if (earlier.kind === "key_reused") {
+    throw new AppError("idempotency_key_reused", `Idempotency-Key ${JSON.stringify(key)} was used for another request; use a new key`);
+  }
+  return { body: earlier.answer, replayed: true, taskId: (JSON.parse(earlier.answer) as { task_id: string }).task_id };
+}
+
 export type Created = { readonly taskId: string; readonly state: Task["state"]; readonly warnings: readonly Warning[] };
 export type SubmitAnswer = { readonly body: string; readonly replayed: boolean; readonly taskId: string };
 
@@ -147,7 +154,7 @@ export async function submitTask(
   deps: SubmitDeps,
   submission: Submission,
   admitted: Admitted,
-  idempotency: { key: string; fingerprint: string } | null,
+  idempotency: Idempotency | null,
   render: (created: Created) => string,
 ): Promise<SubmitAnswer> {
   const now = deps.clock.now();
@@ -169,7 +176,7 @@ export async function submitTask(
       createdAt: now,
     },
     { attempt: null, actor: submission.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
-    idempotency === null ? null : { key: idempotency.key, bodyHash: createHash("sha256").update(idempotency.fingerprint).digest("hex") },
+    idempotency,
     admitted.user.limits.maxQueued,
     (task) => render({ taskId: task.taskId, state: task.state, warnings: admitted.warnings }),
   );
@@ -177,12 +184,8 @@ export async function submitTask(
     case "created":
       return { body: render({ taskId, state: outcome.task.state, warnings: admitted.warnings }), replayed: false, taskId };
     case "replayed":
-      return { body: outcome.answer, replayed: true, taskId: (JSON.parse(outcome.answer) as { task_id: string }).task_id };
     case "key_reused":
-      throw new AppError(
-        "idempotency_key_reused",
-        `Idempotency-Key ${JSON.stringify(idempotency?.key)} was used for another request; use a new key`,
-      );
+      return replayed(outcome, idempotency?.key ?? "");
     case "user_limit":
       throw new AppError("user_limit", `${outcome.count} tasks of this user wait, the limit max_queued is ${outcome.limit}`, {
         retryAfterS: 60,

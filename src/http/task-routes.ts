@@ -1,4 +1,5 @@
 /** Tasks: submit, plan, read, change. */
+import { createHash } from "node:crypto";
 import { renderAttempt, renderEvent, renderTask, renderTaskSummary } from "../contract/render.ts";
 import { actorOf } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
@@ -8,7 +9,8 @@ import type { Principal, Task, TaskState } from "../domain/types.ts";
 import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../control/change-task.ts";
 import { fitOf } from "../control/read-pool.ts";
 import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
-import { admit, submitTask } from "../control/submit-task.ts";
+import type { Idempotency } from "../control/ports.ts";
+import { admit, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
 import { type Answer, type Call, ok, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 import { parseLabels } from "./labels.ts";
@@ -98,16 +100,29 @@ function parseStates(text: string | undefined): readonly TaskState[] | null {
 }
 
 async function create(deps: HttpDeps, call: Call<"createTask">): Promise<Answer> {
-  const key = call.header("idempotency-key");
-  if (key !== undefined && !KEY.test(key))
-    throw new AppError("bad_parameter", "Idempotency-Key must be 1 to 255 printable ASCII characters");
   const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
+  const idempotency = idempotencyOf(call);
+  const earlier = idempotency === null ? null : await deps.store.tasks.earlierAnswer(submission.userId, idempotency, deps.clock.now());
+  if (earlier !== null) return created(replayed(earlier, idempotency?.key ?? ""));
   const admitted = await admit(deps.submit, submission);
-  const fingerprint = JSON.stringify([Object.entries(call.query).toSorted(([a], [b]) => (a < b ? -1 : 1)), call.body.toString("base64")]);
-  const answer = await submitTask(deps.submit, submission, admitted, key === undefined ? null : { key, fingerprint }, (created) =>
-    JSON.stringify({ task_id: created.taskId, state: created.state, warnings: created.warnings }),
+  const answer = await submitTask(deps.submit, submission, admitted, idempotency, (task) =>
+    JSON.stringify({ task_id: task.taskId, state: task.state, warnings: task.warnings }),
   );
   deps.loop.wake();
+  return created(answer);
+}
+
+/** The same key means the same request only with the same bytes and parameters. */
+function idempotencyOf(call: Call<"createTask">): Idempotency | null {
+  const key = call.header("idempotency-key");
+  if (key === undefined) return null;
+  if (!KEY.test(key)) throw new AppError("bad_parameter", "Idempotency-Key must be 1 to 255 printable ASCII characters");
+  const parameters = Object.entries(call.query).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const bodyHash = createHash("sha256").update(JSON.stringify(parameters)).update("\n").update(call.body).digest("hex");
+  return { key, bodyHash };
+}
+
+function created(answer: SubmitAnswer): Answer {
   return {
     status: 201,
     headers: { Location: `/api/v2/tasks/${answer.taskId}`, ...(answer.replayed ? { "Idempotent-Replayed": "true" } : {}) },

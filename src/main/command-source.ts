@@ -25,7 +25,6 @@ export type CommandSettings = {
 
 export type ProfileFile = { readonly fileName: string; readonly text: string };
 
-const ISOLATION_MODULE = "verlpool_isolation";
 const CACHE_MS = 2_000;
 
 export function commandSource(
@@ -91,7 +90,6 @@ export function commandSource(
         resume: null,
         python: settings.python,
         platformDirs: [toWorker(settings.modulesDir)],
-        isolationModule: task.spec.workload === "sft" ? null : ISOLATION_MODULE,
         graceS: settings.graceS,
       });
       const { spec } = task;

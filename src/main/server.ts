@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { spawn } from "node:child_process";
+import { getCompileCacheDir } from "node:module";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { quarantineMs, type Settings } from "../config/settings.ts";
@@ -156,7 +157,16 @@ async function publishApi(settings: Settings, call: CallStorage, url: string, lo
   }
 }
 
+/** The helper needs none of our secrets; with our compile cache it starts in half the time. */
+function helperEnvironment(): { [name: string]: string } {
+  const kept = ["PATH", "HOME", "TMPDIR", "NODE_V8_COVERAGE", "NODE_EXTRA_CA_CERTS"].flatMap((name) =>
+    process.env[name] === undefined ? [] : [[name, process.env[name]]],
+  );
+  const cache = getCompileCacheDir();
+  return { ...Object.fromEntries(kept), ...(cache === undefined ? {} : { NODE_COMPILE_CACHE: cache }) };
+}
+
 function startStorageHelper() {
   const { command, args } = self("internal", "storage");
-  return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: helperEnvironment() });
 }

@@ -1,4 +1,4 @@
-/** verlpool_isolation against stand-ins of TransferQueue: it isolates, or nothing starts. The real one is test/real/verl-training.test.ts. */
+/** verlpool_isolation against stand-ins of TransferQueue: it isolates, or nothing starts. The real one is test/real/main-job.test.ts. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /** A new task enters the queue: its row, its first event and its idempotency key together or not at all. */
 import { type Kysely, sql } from "kysely";
-import type { Idempotency, InsertTaskOutcome, NewTask } from "../control/ports.ts";
+import type { EarlierAnswer, Idempotency, InsertTaskOutcome, NewTask } from "../control/ports.ts";
 import type { NewTaskEvent, Task } from "../domain/types.ts";
 import type { Dialect } from "./migrations/migration.ts";
 import { storable } from "./storable.ts";
@@ -23,7 +23,7 @@ export function insertTaskPlan(
   const row = storable(newTaskRow(task));
   return async (tx) => {
     if (idempotency !== null) {
-      const earlier = await earlierAnswer(tx.db, task, idempotency);
+      const earlier = await earlierAnswer(tx.db, task.userId, idempotency, task.createdAt);
       if (earlier !== null) return earlier;
     }
     if (maxQueued !== null) {
@@ -43,14 +43,19 @@ export function insertTaskPlan(
   };
 }
 
-async function earlierAnswer(db: Kysely<Tables>, task: NewTask, idempotency: Idempotency): Promise<InsertTaskOutcome | null> {
+export async function earlierAnswer(
+  db: Kysely<Tables>,
+  userId: string,
+  idempotency: Idempotency,
+  now: number,
+): Promise<EarlierAnswer | null> {
   const earlier = await db
     .selectFrom("idempotency")
     .select(["body_hash", "answer", "created_at"])
-    .where("user_id", "=", task.userId)
+    .where("user_id", "=", userId)
     .where("key", "=", idempotency.key)
     .executeTakeFirst();
-  if (earlier === undefined || earlier.created_at <= task.createdAt - IDEMPOTENCY_MS) return null;
+  if (earlier === undefined || earlier.created_at <= now - IDEMPOTENCY_MS) return null;
   return earlier.body_hash === idempotency.bodyHash ? { kind: "replayed", answer: earlier.answer } : { kind: "key_reused" };
 }
 

@@ -4,12 +4,13 @@ import type { Dialect } from "./migrations/migration.ts";
 import type { Tables } from "./tables.ts";
 import { changePlan } from "./task-change.ts";
 import { countByState } from "./task-counts.ts";
-import { insertTaskPlan } from "./task-insert.ts";
+import { earlierAnswer, insertTaskPlan } from "./task-insert.ts";
 import { attemptsOf, eventsOf, findTasks, getTask, latestAttempts, listOpenTasks, listTasks } from "./task-reads.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
 export function makeTaskStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): TaskStore {
   return {
+    earlierAnswer: async (userId, idempotency, now) => await earlierAnswer(read, userId, idempotency, now),
     insertTask: async (task, event, idempotency, maxQueued, answer) =>
       await write(insertTaskPlan(dialect, task, event, idempotency, maxQueued, answer)),
     change: async (change) => await write(changePlan(dialect, change)),

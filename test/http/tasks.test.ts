@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "../support/http-world.ts";
@@ -119,6 +119,9 @@ test("the same key and request give the first answer again; another request with
   expect(again.text).toBe(first.text);
   expect(again.headers["idempotent-replayed"]).toBe("true");
   expect(first.headers["idempotent-replayed"]).toBeUndefined();
+  rmSync(join(world.root, "common/datasets/d/train.parquet"));
+  expect((await world.call("POST", "/api/v2/tasks", alice, SPEC, key)).text).toBe(first.text);
+  writeFileSync(join(world.root, "common/datasets/d/train.parquet"), "PAR1");
   expect((await world.call("POST", "/api/v2/tasks", alice, `${SPEC}\n`, key)).json()).toMatchObject({
     status: 422,
     code: "idempotency_key_reused",

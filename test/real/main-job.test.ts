@@ -129,7 +129,7 @@ beforeAll(async () => {
     "28",
     ...(existingPython === null ? [] : ["--existing-python", existingPython]),
   ]);
-  expect(up.code, up.stderr).toBe(0);
+  if (up.code !== 0) throw new Error(`verlpool up failed: ${up.stderr}`);
   url = /ready: (\S+)/.exec(up.stderr)?.[1] ?? "";
   const client = (token: string): Api => apiClient({ url, urlFrom: "test", token, tokenFrom: "test" }, httpTransport(), "test");
   const admin = client("operator-secret-of-main-job");
@@ -144,7 +144,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   const down = await cli(["down", "--root", root]);
-  expect(down.code, down.stderr).toBe(0);
+  if (down.code !== 0) throw new Error(`verlpool down failed: ${down.stderr}`);
   rmSync(home, { recursive: true, force: true });
 }, 200_000);
 

@@ -43,7 +43,6 @@ export function inputFor(profile: Profile, changes: Partial<CommandInput> = {}):
     resume: null,
     python: "python3",
     platformDirs: ["/srv/pool/common/verlpool/platform/x"],
-    isolationModule: "verlpool_isolation",
     graceS: 20,
     ...changes,
   };

@@ -139,6 +139,11 @@ describe("the environment", () => {
     expect(buildCommand(inputFor({ ...PPO, env })).env["VERL_USE_EXTERNAL_MODULES"]).toBe("verlpool_cpu,verlpool_isolation");
   });
 
+  it("keeps the device of an SFT driver, which has no GPU, whatever the machine has", () => {
+    const { env } = buildCommand(inputFor(builtin("sft", "0.9")));
+    expect(env).toMatchObject({ VERL_USE_EXTERNAL_MODULES: "verlpool_driver", VERLPOOL_DRIVER_DEVICE: "cpu" });
+  });
+
   it("loads no isolation module where the task runs alone", () => {
     expect(buildCommand(inputFor(builtin("ppo", "0.8"))).env).not.toHaveProperty("VERL_USE_EXTERNAL_MODULES");
   });

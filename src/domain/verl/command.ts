@@ -22,8 +22,6 @@ export type CommandInput = {
   readonly python: string;
   /** Directories (as jobs see them) behind the code on PYTHONPATH: the platform's own Python modules. */
   readonly platformDirs: readonly string[];
-  /** The module that keeps attempts on one Ray cluster apart; used where the profile is not exclusive. */
-  readonly isolationModule: string | null;
   /** Seconds that the launcher grants between TERM and KILL. */
   readonly graceS: number;
 };
@@ -106,14 +104,17 @@ function override(key: string, value: Setting): string {
   return `${key}=${encoded.text}`;
 }
 
+/** Our own Python modules that verl imports (src/python): RL beside other tasks needs its own TransferQueue, an SFT driver its own device. */
+function platformModules({ spec, profile }: CommandInput): readonly string[] {
+  if (spec.workload === "sft") return ["verlpool_driver"];
+  return profile.exclusive ? [] : ["verlpool_isolation"];
+}
+
 function environment(input: CommandInput): { readonly [key: string]: string } {
   const { profile, toWorker } = input;
   const own = Object.entries(profile.env).map(([key, value]) => [key, isUnderCommon(value) ? toWorker(value) : value] as const);
   const { VERL_USE_EXTERNAL_MODULES: named, ...rest } = Object.fromEntries(own);
-  const modules = [
-    ...(named ?? "").split(",").filter(Boolean),
-    ...(profile.exclusive || input.isolationModule === null ? [] : [input.isolationModule]),
-  ];
+  const modules = [...(named ?? "").split(",").filter(Boolean), ...platformModules(input)];
   return {
     ...rest,
     ...(modules.length > 0 ? { VERL_USE_EXTERNAL_MODULES: [...new Set(modules)].join(",") } : {}),
