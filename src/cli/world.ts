@@ -63,6 +63,12 @@ export type DownOptions = { readonly root: string | null };
 export type StatusOptions = { readonly root: string | null; readonly json: boolean };
 export type PrepareOptions = PrepareChoices & { readonly root: string | null };
 export type DemoOptions = PrepareChoices & { readonly root: string | null; readonly keep: boolean };
+export type PullOptions = {
+  readonly kind: "model" | "dataset";
+  readonly id: string;
+  readonly revision: string | null;
+  readonly root: string | null;
+};
 export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
 
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
@@ -73,6 +79,7 @@ export type LocalCommands = {
   readonly status: (options: StatusOptions) => Promise<number>;
   readonly prepare: (options: PrepareOptions) => Promise<number>;
   readonly demo: (options: DemoOptions) => Promise<number>;
+  readonly pull: (options: PullOptions) => Promise<number>;
   readonly configShow: (options: ConfigShowOptions) => Promise<number>;
 };
 

@@ -12,6 +12,7 @@ import { demoCommand } from "./local/demo-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { localRoot } from "./local/places.ts";
 import { prepareCommand } from "./local/prepare-command.ts";
+import { pullCommand } from "./local/pull-command.ts";
 import { runUp, upCommand, type UpPlan } from "./local/up-command.ts";
 import { configShowCommand, serverCommand } from "./server-command.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -92,6 +93,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     status: (options) => told(() => statusCommand(options.root, options.json, environment, stdout)),
     prepare: (options) => told(() => prepareCommand(localRoot(options.root, environment), options, environment, stderr, stopSignal())),
     demo: (options) => told(() => demoCommand(options, environment, stdout, stderr)),
+    pull: (options) => told(() => pullCommand(options, environment, stdout, stderr, stopSignal())),
     configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
   };
 }

@@ -110,7 +110,7 @@ test("the commands of this machine get their options as they were given, and giv
     got.push(options);
     return 7;
   };
-  const local = { server: keep, up: keep, down: keep, status: keep, prepare: keep, demo: keep, configShow: keep };
+  const local = { server: keep, up: keep, down: keep, status: keep, prepare: keep, demo: keep, pull: keep, configShow: keep };
   const cli = cliWorld({ env: {}, local });
   const lines = [
     "server --config c.yaml --root /r --host 0.0.0.0 --port 0 --dev",
@@ -122,6 +122,8 @@ test("the commands of this machine get their options as they were given, and giv
     "prepare",
     "prepare --python py --existing-python /e/bin/python --torch-index https://t --allow-cuda",
     "demo --keep",
+    "model pull a/b --revision main --root /r",
+    "dataset pull c/d",
     "config show --config c.yaml --json",
   ];
   for (const line of lines) expect(await cli.run(...line.split(" "))).toBe(7);
@@ -135,6 +137,8 @@ test("the commands of this machine get their options as they were given, and giv
     { ...found, root: null },
     { python: "py", existingPython: "/e/bin/python", torchIndex: "https://t", allowCuda: true, root: null },
     { ...found, root: null, keep: true },
+    { kind: "model", id: "a/b", revision: "main", root: "/r" },
+    { kind: "dataset", id: "c/d", revision: null, root: null },
     { config: "c.yaml", root: null, json: true },
   ]);
   expect(await cli.run("server", "--port", "70000")).toBe(2);

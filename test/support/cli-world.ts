@@ -262,6 +262,7 @@ export function cliWorld(options: WorldOptions = {}) {
       status: unexpected,
       prepare: unexpected,
       demo: unexpected,
+      pull: unexpected,
       configShow: unexpected,
       ...options.local,
     },

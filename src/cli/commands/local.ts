@@ -5,6 +5,11 @@ import type { PrepareChoices } from "../world.ts";
 import { type Bind, leaf } from "./leaf.ts";
 
 const ROOT = ["--root <dir>", "where the shared storage is seen here; else VERLPOOL_ROOT, else /private"] as const;
+const POOL_ROOT = [
+  "--root <dir>",
+  "the pool's shared storage; else VERLPOOL_ROOT, else /private if it is there, else ~/.local/share/verlpool",
+] as const;
+const DEMO_ROOT = ["--root <dir>", "the demo's shared storage; else VERLPOOL_ROOT, else ~/.local/share/verlpool-demo"] as const;
 const CONFIG = ["--config <file>", "the configuration; else VERLPOOL_CONFIG, else <root>/common/verlpool/verlpool.yaml"] as const;
 const port = wholeNumber(0, 65_535);
 
@@ -65,7 +70,7 @@ function addUp(program: Command, bind: Bind): void {
     "verlpool up --root ./pool --workers 2 --gpus-per-worker 4",
   ]);
   withChoices(up)
-    .option(...ROOT)
+    .option(...POOL_ROOT)
     .option("--port <port>", "of the API; 0 = a free one", port)
     .option("--workers <n>", "worker nodes", wholeNumber(0, 64))
     .option("--gpus-per-worker <n>", "logical GPUs of each", wholeNumber(0, 64))
@@ -90,10 +95,10 @@ export function addLocal(program: Command, bind: Bind): void {
   addServer(program, bind);
   addUp(program, bind);
   leaf(program, "down", "End what `up` started here; only processes that are proven to be its own", ["verlpool down --root ./pool"])
-    .option(...ROOT)
+    .option(...POOL_ROOT)
     .action((flags: { root?: string }) => bind((session) => session.world.local.down({ root: flags.root ?? null })));
   leaf(program, "status", "What of the pool on this machine runs", ["verlpool status", "verlpool status --json"])
-    .option(...ROOT)
+    .option(...POOL_ROOT)
     .option("--json", "print one object")
     .action((flags: { root?: string; json?: true }) =>
       bind((session) => session.world.local.status({ root: flags.root ?? null, json: flags.json === true })),
@@ -105,7 +110,7 @@ export function addLocal(program: Command, bind: Bind): void {
     ["verlpool prepare --root ./pool"],
   );
   withChoices(prepare)
-    .option(...ROOT)
+    .option(...POOL_ROOT)
     .action((flags: ChoiceFlags & { root?: string }) =>
       bind((session) => session.world.local.prepare({ ...choicesOf(flags), root: flags.root ?? null })),
     );
@@ -114,11 +119,25 @@ export function addLocal(program: Command, bind: Bind): void {
     "verlpool demo --root ./pool --keep",
   ]);
   withChoices(demo)
-    .option(...ROOT)
+    .option(...DEMO_ROOT)
     .option("--keep", "leave the pool running, and print its address and token")
     .action((flags: ChoiceFlags & { root?: string; keep?: true }) =>
       bind((session) => session.world.local.demo({ ...choicesOf(flags), root: flags.root ?? null, keep: flags.keep === true })),
     );
+  for (const [kind, example] of [
+    ["model", "Qwen/Qwen2.5-0.5B-Instruct"],
+    ["dataset", "openai/gsm8k"],
+  ] as const) {
+    const group = program
+      .command(kind)
+      .description(`${kind === "model" ? "Models" : "Data sets"} of the Hugging Face hub, for jobs to read offline`);
+    leaf(group, "pull <id>", `Fetch a ${kind} into common/hf; needs a way to the hub`, [`verlpool ${kind} pull ${example}`])
+      .option("--revision <name>", "a branch, tag or commit")
+      .option(...POOL_ROOT)
+      .action((id: string, flags: { revision?: string; root?: string }) =>
+        bind((session) => session.world.local.pull({ kind, id, revision: flags.revision ?? null, root: flags.root ?? null })),
+      );
+  }
   const config = program.command("config").description("The configuration of this machine");
   leaf(config, "show", "Each value with its origin: flag, environment, file or default", ["verlpool config show --json"])
     .option(...CONFIG)

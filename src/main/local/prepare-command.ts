@@ -40,7 +40,7 @@ function isGiven(choices: PrepareChoices): boolean {
   return choices.python !== null || choices.existingPython !== null || choices.torchIndex !== null || choices.allowCuda;
 }
 
-function definedOnly(environment: Environment): { [name: string]: string } {
+export function definedOnly(environment: Environment): { [name: string]: string } {
   return Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
 
