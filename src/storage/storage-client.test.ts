@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -90,6 +91,27 @@ describe("storage through helpers", () => {
     children[0]?.kill("SIGKILL");
     await expect(lost).rejects.toMatchObject({ kind: "error", message: expect.stringContaining("SIGKILL") });
     await probe();
+  });
+
+  it("outlives a helper that dies in the middle of its answer", async () => {
+    connect({
+      program: [
+        "-e",
+        "process.stdin.once('data', () => process.stdout.write('{\"id\":1,\"res', () => process.kill(process.pid, 'SIGKILL')))",
+      ],
+    });
+    await expect(probe()).rejects.toMatchObject({ name: "StorageTrouble", kind: "error", message: expect.stringContaining("SIGKILL") });
+  });
+
+  it("outlives a helper that can't be started for want of file descriptors", async () => {
+    // What child_process.spawn returns at EMFILE: no pipes, and `error` on the next tick.
+    const spawnHelper = () => {
+      const child = new EventEmitter() as ChildProcess;
+      process.nextTick(() => child.emit("error", new Error("spawn EMFILE")));
+      return child;
+    };
+    client = storageThroughHelpers({ sharedRoot: root, allowedSymlinkTargets: [] }, { spawnHelper, deadlineMs: 15_000, helpers: 1 });
+    await expect(probe()).rejects.toMatchObject({ name: "StorageTrouble", kind: "error", message: expect.stringContaining("EMFILE") });
   });
 
   it("refuses calls after it was closed, and ends those that wait", async () => {

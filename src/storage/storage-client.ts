@@ -89,11 +89,21 @@ export function storageThroughHelpers(config: StorageConfig, options: HelperOpti
     if (helpers.size >= options.helpers || stuck.size >= MAX_STUCK) return null;
     const child = options.spawnHelper();
     const helper: Helper = { child, current: null };
-    const { stdin, stdout } = child;
-    if (stdin === null || stdout === null) throw new Error("the storage helper must be started with pipes for stdin and stdout");
+    const onEnd = (why: string) => {
+      stuck.delete(child);
+      drop(helper, storageTrouble("error", `storage: the helper process ended (${why}); its call may or may not have been done`));
+      dispatch();
+    };
     helpers.add(helper);
+    child.once("error", (error) => onEnd(error.message));
+    child.once("exit", (code, signal) => onEnd(signal ?? `exit code ${code}`));
+    const { stdin, stdout } = child;
+    // Out of file descriptors, Node makes no pipes and tells why in `error`: the call that this helper is given ends with it.
+    if (!stdin || !stdout) return helper;
     createInterface({ input: stdout }).on("line", (line) => {
-      const answer = JSON.parse(line) as HelperAnswer;
+      const answer = parseAnswer(line);
+      // Half a line, of a helper that was killed while it wrote: its exit tells.
+      if (answer === null) return;
       const { current } = helper;
       if (current === null || answer.id !== current.id) return;
       helper.current = null;
@@ -102,13 +112,6 @@ export function storageThroughHelpers(config: StorageConfig, options: HelperOpti
     });
     // EPIPE of a helper that has just died: its exit tells.
     stdin.on("error", () => undefined);
-    const onEnd = (why: string) => {
-      stuck.delete(child);
-      drop(helper, storageTrouble("error", `storage: the helper process ended (${why}); its call may or may not have been done`));
-      dispatch();
-    };
-    child.once("error", (error) => onEnd(error.message));
-    child.once("exit", (code, signal) => onEnd(signal ?? `exit code ${code}`));
     return helper;
   };
 
@@ -152,4 +155,12 @@ export function storageThroughHelpers(config: StorageConfig, options: HelperOpti
   };
 
   return { call, close };
+}
+
+function parseAnswer(line: string): HelperAnswer | null {
+  try {
+    return JSON.parse(line) as HelperAnswer;
+  } catch {
+    return null;
+  }
 }
