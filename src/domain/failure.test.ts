@@ -157,3 +157,16 @@ describe("the launcher's result says why", () => {
     expect(classify({ result: result(), logTail: "y".repeat(2_000), ray: ABSENT }).text.length).toBeLessThan(600);
   });
 });
+
+describe("a log written to be slow to read", () => {
+  it.each(["Parquet", "Key '", "FileNotFoundError: ", "Resource pool ", "Could not override '", "grad_norm "])(
+    "a line of 256 KiB of %j costs no more than any other",
+    (word) => {
+      const line = word.repeat(Math.ceil((256 * 1024) / word.length));
+      const start = performance.now();
+      classify({ result: result(), logTail: line, ray: ABSENT });
+      // Milliseconds, against ten seconds when each word was tried with each end of the line.
+      expect(performance.now() - start).toBeLessThan(3_000);
+    },
+  );
+});

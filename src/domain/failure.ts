@@ -10,13 +10,17 @@ export type Evidence = {
 
 type Rule = Omit<Failure, "text"> & { readonly pattern: RegExp };
 
-/** First match wins; the text shown is the line that matched. Sources: verl 0.3–0.9, Ray 2.51–2.60, PyTorch 2.x, CPython 3.10–3.12. */
+/**
+ * First match wins; the text shown is the line that matched. Sources: verl 0.3–0.9, Ray 2.51–2.60, PyTorch 2.x, CPython 3.10–3.12.
+ * What lies between two fixed parts is bounded: a log is a user's text, and an unbounded gap costs the square of its length.
+ */
 const LOG_RULES: readonly Rule[] = [
   {
     label: "gpu_shortage",
     blame: "infra",
     retryable: true,
-    pattern: /Total available GPUs [\d.]+ is less than total desired GPUs [\d.]+|Resource pool .*?cannot be satisfied in this ray cluster/,
+    pattern:
+      /Total available GPUs [\d.]+ is less than total desired GPUs [\d.]+|Resource pool .{0,200}?cannot be satisfied in this ray cluster/,
     fix: "Nothing to do: the task waits and is tried again when the GPUs are free.",
   },
   {
@@ -58,7 +62,7 @@ const LOG_RULES: readonly Rule[] = [
     label: "config_unknown_key",
     blame: "config",
     retryable: false,
-    pattern: /Could not override '.*'|Key '.*' is not in struct/,
+    pattern: /Could not override '.{0,300}'|Key '.{0,300}' is not in struct/,
     fix: "The profile does not fit this verl version; ask the operator for one that does.",
   },
   {
@@ -72,7 +76,7 @@ const LOG_RULES: readonly Rule[] = [
     label: "dataset_unreadable",
     blame: "user",
     retryable: false,
-    pattern: /(?:ArrowInvalid|Parquet).*(?:magic bytes|footer|not a parquet file).*|FileNotFoundError: .*\.parquet.*/,
+    pattern: /(?:ArrowInvalid|Parquet).{0,300}(?:magic bytes|footer|not a parquet file).*|FileNotFoundError: .{0,1000}\.parquet.*/,
     fix: "Check that train_file and val_file are whole parquet files.",
   },
   {

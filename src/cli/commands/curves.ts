@@ -12,7 +12,7 @@ export type CurvesOptions = { readonly id: string; readonly keys: readonly strin
 
 /** What people look at first; the first of each line that the run has is drawn. */
 const USUAL: readonly (readonly string[])[] = [
-  ["critic/score/mean", "critic/rewards/mean", "reward/mean"],
+  ["critic/rewards/mean", "critic/score/mean", "reward/mean"],
   ["train/loss", "actor/pg_loss", "actor/loss"],
   ["val/loss"],
   ["actor/entropy", "actor/entropy_loss"],
@@ -114,7 +114,7 @@ export async function runCurves(session: Session, options: CurvesOptions): Promi
 export function addCurves(program: Command, bind: Bind): void {
   leaf(program, "curves <id>", "Training metrics over steps: drawn here, or as CSV or JSON", [
     "verlpool curves 3d4c",
-    "verlpool curves 3d4c --key critic/score/mean --key actor/grad_norm",
+    "verlpool curves 3d4c --key critic/rewards/mean --key actor/grad_norm",
     "verlpool curves 3d4c --csv > curves.csv",
   ])
     .option("--key <key>", "only this metric (repeat)", repeated)

@@ -6,7 +6,7 @@ function numberText(value: number): string {
   return Number.isInteger(value) ? String(value) : value.toPrecision(3);
 }
 
-/** `12/100 critic/score/mean=0.31` */
+/** `12/100 critic/rewards/mean=0.31` */
 export function progressText(task: TaskSummaryWire): string {
   const { progress } = task;
   if (progress === null) return "";
