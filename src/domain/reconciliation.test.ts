@@ -86,7 +86,21 @@ describe("an attempt without a claim", () => {
       { seen: { ray: found("PENDING"), unclaimedMs: 300_000 } },
       { kind: "revoke", why: "start_timeout" },
     ],
-    ["the time-out alone, without Ray's word, revokes nothing", { seen: { ray: unknown, unclaimedMs: 1e9 } }, { kind: "wait" }],
+    [
+      "a head that answers, but never about this job: revoked after the start time-out",
+      { attempt: SUBMITTING, seen: { ray: unknown, unclaimedMs: 300_000 } },
+      { kind: "revoke", why: "start_timeout" },
+    ],
+    [
+      "a head that refuses the job each time it is sent: revoked after the start time-out",
+      { attempt: SUBMITTING, seen: { ray: absent, unclaimedMs: 300_000 } },
+      { kind: "revoke", why: "start_timeout" },
+    ],
+    [
+      "the time-out alone, while no head answers, revokes nothing",
+      { seen: { ray: unknown, session: null, unclaimedMs: 1e9 } },
+      { kind: "wait" },
+    ],
     ["cancel, whatever Ray says", { task: CANCEL, seen: { ray: found("PENDING") } }, { kind: "revoke", why: "cancel" }],
     ["cancel while Ray is down", { task: CANCEL, seen: { ray: unknown, session: null } }, { kind: "revoke", why: "cancel" }],
     ["its time is over", { seen: { ray: found("PENDING"), timeIsUp: true } }, { kind: "revoke", why: "cancel" }],
@@ -234,7 +248,8 @@ describe("for everything that can be seen", () => {
         const outcome = settled({ task, attempt, files: { stop }, seen });
         expect(["wait", "post_again", "submitted", "revoke"]).toContain(outcome.kind);
         const asked = "cancelRequestedAt" in task || seen.timeIsUp;
-        if (!asked && (seen.ray.kind === "unknown" || seen.session === null)) expect(outcome).toEqual({ kind: "wait" });
+        const late = seen.unclaimedMs >= TIMING.startTimeoutMs;
+        if (!asked && (seen.session === null || (seen.ray.kind === "unknown" && !late))) expect(outcome).toEqual({ kind: "wait" });
         if (outcome.kind === "post_again") expect(seen.session).toBe("session_1");
         if (outcome.kind === "revoke" && outcome.why === "ray_lost" && seen.ray.kind === "absent") expect(seen.session).toBe("session_2");
       }),

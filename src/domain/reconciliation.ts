@@ -63,11 +63,16 @@ function wantsStop(task: Task, seen: Observation): StopWhy | null {
 function settleUnclaimed(task: Task, attempt: Attempt, seen: Observation, timing: Timing): Settlement {
   if (wantsStop(task, seen) !== null) return { kind: "revoke", why: "cancel" };
   const { ray } = seen;
-  if (ray.kind === "unknown" || seen.session === null) return { kind: "wait" };
+  if (seen.session === null) return { kind: "wait" };
+  if (seen.unclaimedMs >= timing.startTimeoutMs) return { kind: "revoke", why: isOver(ray) ? "ray_lost" : "start_timeout" };
+  if (ray.kind === "unknown") return { kind: "wait" };
   if (ray.kind === "absent") return seen.session === attempt.raySession ? { kind: "post_again" } : { kind: "revoke", why: "ray_lost" };
-  if (ray.status !== "PENDING" && ray.status !== "RUNNING") return { kind: "revoke", why: "ray_lost" };
-  if (seen.unclaimedMs >= timing.startTimeoutMs) return { kind: "revoke", why: "start_timeout" };
+  if (isOver(ray)) return { kind: "revoke", why: "ray_lost" };
   return attempt.state === "SUBMITTING" ? { kind: "submitted" } : { kind: "wait" };
+}
+
+function isOver(ray: RayJobView): boolean {
+  return ray.kind === "found" && ray.status !== "PENDING" && ray.status !== "RUNNING";
 }
 
 function settleStarted(task: Task, attempt: Attempt, seen: Observation, claim: Claim, timing: Timing): Settlement {
