@@ -53,6 +53,16 @@ describe("for how long something stood still", () => {
     expect([still.observe("a", "y", 60), still.observe("b", "y", 60)]).toEqual([0, 10]);
   });
 
+  it("moves only from one look to another, never at the first", () => {
+    const still = stillness();
+    const moved = ["x", "x", "y", "y"].map((value) => {
+      still.observe("a", value, 0);
+      return still.moved("a");
+    });
+    expect(moved).toEqual([false, false, true, false]);
+    expect(still.moved("b")).toBe(false);
+  });
+
   it("a claim, each beat, and the first beat after a claim are signs of life", () => {
     const claim: Claim = { by: "launcher", why: null, nonce: "n", host: "h", nodeId: null, containment: "pidns", raySession: null, at: "" };
     const files: AttemptFiles = { claim: null, lease: null, stop: null, result: null };

@@ -25,11 +25,13 @@ export function healthyTime(): HealthyTime {
   };
 }
 
-type Watched = { readonly value: string; since: number };
+type Watched = { readonly value: string; readonly since: number; readonly moved: boolean };
 
 /** For how long something has shown the same value, by the clock of whoever asks. */
 export type Stillness = {
   readonly observe: (key: string, value: string, now: number) => number;
+  /** Whether the last look saw another value than the one before it. The first look shows no movement. */
+  readonly moved: (key: string) => boolean;
   readonly forget: (keep: ReadonlySet<string>) => void;
 };
 
@@ -38,10 +40,11 @@ export function stillness(): Stillness {
   return {
     observe: (key, value, now) => {
       const before = seen.get(key);
-      if (before?.value === value) return now - before.since;
-      seen.set(key, { value, since: now });
-      return 0;
+      const since = before?.value === value ? before.since : now;
+      seen.set(key, { value, since, moved: before !== undefined && before.value !== value });
+      return now - since;
     },
+    moved: (key) => seen.get(key)?.moved === true,
     forget: (keep) => {
       for (const key of seen.keys()) if (!keep.has(key)) seen.delete(key);
     },

@@ -44,6 +44,8 @@ async function observeWorld(deps: SchedulerDeps, signal: AbortSignal): Promise<W
     const nodes: readonly NodeView[] = await deps.cluster.nodes(signal);
     return { head, nodes };
   } catch (error) {
+    // Our own end is no loss of the head: nobody is to be told so.
+    signal.throwIfAborted();
     return { head: { kind: "down", error: messageOf(error) }, nodes: null };
   }
 }

@@ -8,6 +8,7 @@ import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./
 import { postAttempt } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
+import { endQuarantine, quarantine } from "./quarantine.ts";
 import { isTimeUp } from "./time-limits.ts";
 
 export type World = { readonly head: HeadView; readonly nodes: readonly NodeView[] | null };
@@ -179,7 +180,7 @@ function nodeOf(ray: RayJobView, world: World): string | null {
   return world.nodes?.find((node) => node.rayNodeId === ray.nodeId)?.node ?? null;
 }
 
-/** A running attempt: progress, and Ray's contradiction noted once. Quarantine ends when the lease moves again. */
+/** A running attempt: progress, and Ray's contradiction noted once. Quarantine ends when the lease is seen to move again. */
 async function follow(
   deps: SchedulerDeps,
   memory: SchedulerMemory,
@@ -200,20 +201,7 @@ async function follow(
     else if (task.waiting !== null) await write(deps, epoch, task, { patch: { waiting: null } });
     return;
   }
-  if (attempt.quarantined) {
-    const event: NewTaskEvent = {
-      ...SYSTEM,
-      attempt: attempt.attempt,
-      type: "quarantine_ended",
-      reason: { code: "lease_moved", text: "its launcher gives signs of life again" },
-    };
-    await write(deps, epoch, task, {
-      patch: { waiting: null },
-      events: [event],
-      attempt: { attempt: attempt.attempt, patch: { quarantined: false } },
-    });
-    return;
-  }
+  if (attempt.quarantined) return endQuarantine(deps, memory, epoch, task, attempt);
   const rayEnded = seen.ray.kind === "found" && seen.ray.status !== "PENDING" && seen.ray.status !== "RUNNING";
   if (rayEnded && seen.ray.kind === "found" && !memory.disagreed.has(attempt.submissionId)) {
     memory.disagreed.add(attempt.submissionId);
@@ -229,21 +217,6 @@ async function follow(
   const progress = await readProgress(deps, memory, task, attempt);
   if (progress !== null || task.waiting !== null)
     await write(deps, epoch, task, { patch: { waiting: null, ...(progress === null ? {} : { progress }) } });
-}
-
-async function quarantine(deps: SchedulerDeps, epoch: number, task: Task, attempt: Attempt, remainingMs: number | null): Promise<void> {
-  if (attempt.quarantined && task.waiting?.code === "quarantine") return;
-  const until = remainingMs === null ? null : deps.clock.now() + remainingMs;
-  const text =
-    remainingMs === null
-      ? "its launcher is silent and its processes are not contained: only the node's word or an operator can end it"
-      : "its launcher is silent; after this wait the attempt counts as lost. A result file, or its lease moving again, ends the wait sooner";
-  const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "quarantine_started", reason: { code: "quarantine", text } };
-  await write(deps, epoch, task, {
-    patch: { waiting: { code: "quarantine", text, details: { attempt: attempt.attempt }, until } },
-    events: attempt.quarantined ? [] : [event],
-    attempt: { attempt: attempt.attempt, patch: { quarantined: true } },
-  });
 }
 
 async function end(

@@ -82,6 +82,19 @@ describe("a launcher that falls silent", () => {
     expect((await world.attempts(taskId))[0]?.state).toBe("LOST");
   });
 
+  it("is not said to live again because the server was restarted, and the wait that is shown is the new one", async () => {
+    const { taskId } = await running();
+    await world.passFor(70_000);
+    world.restart();
+    await world.passFor(60_000);
+    expect((await typesOf(taskId)).filter((type) => type.startsWith("quarantine"))).toEqual(["quarantine_started"]);
+    const { waiting } = await world.task(taskId);
+    expect(waiting).toMatchObject({ code: "quarantine" });
+    expect(waiting?.until).toBeGreaterThan(world.clock.now());
+    await world.passUntil(async () => (await world.attempts(taskId))[0]?.state === "LOST");
+    expect(Math.abs((waiting?.until ?? 0) - world.clock.now())).toBeLessThan(20_000);
+  });
+
   it("loses its task for good after five losses, with what to do", async () => {
     world.setScript("manual");
     const { taskId } = await world.submit();
