@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sampleTask } from "../../test/support/sample-task.ts";
-import { afterAttempt, type EndContext, isLoss } from "./after-attempt.ts";
+import { afterAttempt, type AttemptEnd, type EndContext, isLoss, neverStartedInRow } from "./after-attempt.ts";
 import type { Ending } from "./reconciliation.ts";
 import type { AttemptResult, Failure, RayJobView, Task } from "./types.ts";
 
@@ -30,6 +30,7 @@ function after(ending: Ending, over: Partial<EndContext> = {}, task: Partial<Tas
     now: NOW,
     attempt: 1,
     losses: 0,
+    neverStarted: 0,
     logTail: "",
     ray: { kind: "absent" },
     jitter: 0,
@@ -166,6 +167,18 @@ describe("an attempt that never started", () => {
     const end = after(NEVER, { losses: 5 });
     expect(end.task.to).toBe("QUEUED");
     expect(isLoss({ state: end.attempt.state, failure: end.attempt.failure })).toBe(false);
+  });
+
+  it("is made again at once the first time, then with back-off, still without cost", () => {
+    expect(after(NEVER, { neverStarted: 0 }).task).toMatchObject({ nextRunAt: null, waiting: null });
+    expect(after(NEVER, { neverStarted: 1 }).task).toMatchObject({ nextRunAt: NOW + 30_000, waiting: { code: "cooling_down" } });
+    expect(after(NEVER, { neverStarted: 3 }).task).toMatchObject({ to: "QUEUED", nextRunAt: NOW + 120_000 });
+    expect(after(NEVER, { neverStarted: 300 }).task.nextRunAt).toBe(NOW + 30 * 60_000);
+    expect(after(NEVER, { neverStarted: 300 }).attempt.failure).toBeNull();
+    const failure = after(LOST).attempt.failure;
+    const states = (list: readonly Pick<AttemptEnd["attempt"], "state" | "failure">[]) => neverStartedInRow(list);
+    const never = { state: "NEVER_STARTED", failure: null } as const;
+    expect([[], [never], [never, never], [never, { state: "LOST", failure } as const, never]].map(states)).toEqual([0, 1, 2, 1]);
   });
 
   it("is CANCELED at once when that was asked", () => {

@@ -31,6 +31,8 @@ export type EndContext = {
   readonly attempt: number;
   /** Infrastructure losses of earlier attempts of this task. */
   readonly losses: number;
+  /** How many attempts right before this one never started, for no reason of their own. */
+  readonly neverStarted: number;
   readonly logTail: string;
   readonly ray: RayJobView;
   /** In [-0.2, 0.2]: spreads retries, so that a pool never tries in step. */
@@ -102,7 +104,26 @@ function afterNeverStarted(task: Task, context: EndContext): AttemptEnd {
   if (failure?.label === "gpu_shortage") return waitForResources({ ...attempt, failure }, failure, context);
   if (failure !== null) return retryLoss({ ...attempt, failure }, failure, context);
   const text = "the attempt never started (Ray lost it, or it did not start in time), so a new one is made";
-  return { attempt, task: { to: "QUEUED", failure: null, waiting: null, nextRunAt: null }, reason: { code: "never_started", text } };
+  const reason = { code: "never_started", text };
+  if (context.neverStarted === 0) return { attempt, task: { to: "QUEUED", failure: null, waiting: null, nextRunAt: null }, reason };
+  return { attempt, task: { to: "QUEUED", failure: null, ...waitBetweenStarts(context) }, reason };
+}
+
+/** Free of budget, but not of time: a pool that loses each start would else be given a new attempt as fast as it loses them. */
+function waitBetweenStarts(context: EndContext): Pick<AttemptEnd["task"], "waiting" | "nextRunAt"> {
+  const delay = backoff(context.neverStarted - 1, context);
+  const nextRunAt = context.now + delay;
+  const waiting: Waiting = {
+    code: "cooling_down",
+    text: `${context.neverStarted + 1} attempts in a row never started; the next one is made after a wait`,
+    details: { never_started: context.neverStarted + 1, wait_ms: delay },
+    until: nextRunAt,
+  };
+  return { waiting, nextRunAt };
+}
+
+function backoff(earlier: number, { policy, jitter }: EndContext): number {
+  return Math.round(Math.min(policy.backoffMs * 2 ** earlier, MAX_BACKOFF_MS) * (1 + jitter));
 }
 
 function waitForResources(attempt: AttemptEnd["attempt"], failure: Failure, context: EndContext): AttemptEnd {
@@ -110,7 +131,7 @@ function waitForResources(attempt: AttemptEnd["attempt"], failure: Failure, cont
   const waiting: Waiting = {
     code: "no_capacity",
     text: `attempt ${context.attempt} found too few free GPUs: ${failure.text}`,
-    details: { after_attempt: context.attempt },
+    details: { after_attempt: context.attempt, wait_ms: context.policy.retryIntervalMs },
     until: nextRunAt,
   };
   return {
@@ -132,15 +153,30 @@ function retryLoss(attempt: AttemptEnd["attempt"], failure: Failure, context: En
     };
     return final(attempt, "FAILED", spent, { code: "attempts_spent", text: spent.text });
   }
-  const delay = Math.round(Math.min(policy.backoffMs * 2 ** losses, MAX_BACKOFF_MS) * (1 + context.jitter));
+  const delay = backoff(losses, context);
   const nextRunAt = context.now + delay;
   const waiting: Waiting = {
     code: "cooling_down",
     text: `attempt ${context.attempt} was lost (${failure.text}); loss ${losses + 1} of at most ${policy.maxLosses}`,
-    details: { losses: losses + 1, budget: policy.maxLosses },
+    details: { losses: losses + 1, budget: policy.maxLosses, wait_ms: delay },
     until: nextRunAt,
   };
   return { attempt, task: { to: "QUEUED", failure: null, waiting, nextRunAt }, reason: { code: failure.label, text: failure.text } };
+}
+
+/**
+ * When a stored wait is over, as the clock stands now: never later than the wait itself, or than the longest there is, whatever the wall
+ * clock has jumped since (docs/protocol.md rule 12). Null = at once.
+ */
+export function dueAt(task: Pick<Task, "nextRunAt" | "waiting">, now: number): number | null {
+  if (task.nextRunAt === null) return null;
+  const wait = task.waiting?.details["wait_ms"];
+  return Math.min(task.nextRunAt, now + (typeof wait === "number" ? wait : MAX_BACKOFF_MS * 1.2));
+}
+
+/** How many of the newest attempts never started, for no reason of their own. */
+export function neverStartedInRow(attempts: readonly { readonly state: AttemptState; readonly failure: Failure | null }[]): number {
+  return attempts.length - 1 - attempts.findLastIndex((attempt) => attempt.state !== "NEVER_STARTED" || attempt.failure !== null);
 }
 
 /** Whether an ended attempt counts against the budget of infrastructure losses. */

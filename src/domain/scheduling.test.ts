@@ -218,6 +218,47 @@ describe("times", () => {
   });
 });
 
+describe("a wall clock that jumped", () => {
+  const TEN_YEARS = 10 * 365 * 24 * 3_600_000;
+  const cooling: Waiting = { code: "cooling_down", text: "attempt 1 was lost", details: { wait_ms: 60_000 }, until: NOW };
+
+  it("back, makes no wait longer than it was meant to be, and says so", () => {
+    const task = waiting({ nextRunAt: NOW, waiting: cooling });
+    const then = NOW - TEN_YEARS;
+    const held = one(task, { now: then });
+    expect(held).toMatchObject({ kind: "hold", nextRunAt: then + 60_000, waiting: { code: "cooling_down", until: then + 60_000 } });
+    const stored = { ...task, nextRunAt: then + 60_000, waiting: waitOf(held) };
+    expect(one(stored, { now: then + 1_000 })).toMatchObject({ kind: "hold", nextRunAt: then + 60_000 });
+    expect(one(stored, { now: then + 60_000 }).kind).toBe("launch");
+  });
+
+  it("back, keeps no shortage that verl reported, nor a wait of unknown length, for ever", () => {
+    const shortage: Waiting = { code: "no_capacity", text: "too few", details: { after_attempt: 1, wait_ms: 60_000 }, until: NOW };
+    const then = NOW - TEN_YEARS;
+    expect(one(waiting({ state: "PENDING_RESOURCES", nextRunAt: NOW, waiting: shortage }), { now: then })).toMatchObject({
+      nextRunAt: then + 60_000,
+    });
+    expect(one(waiting({ nextRunAt: NOW }), { now: then })).toMatchObject({ nextRunAt: then + 36 * 60_000 });
+    expect(one(waiting({ ...needs(3, 8), state: "PENDING_RESOURCES", nextRunAt: NOW }), { now: then })).toMatchObject({
+      nextRunAt: then + 60_000,
+    });
+  });
+});
+
+describe("a hold", () => {
+  it("does not shorten a back-off", () => {
+    const cooling: Waiting = { code: "cooling_down", text: "attempt 1 was lost", details: { wait_ms: 600_000 }, until: NOW + 500_000 };
+    const held = one(waiting({ held: true, nextRunAt: NOW + 500_000, waiting: cooling }));
+    expect(held).toMatchObject({ waiting: { code: "held" }, nextRunAt: NOW + 500_000 });
+    const released = waiting({ nextRunAt: NOW + 500_000, waiting: null });
+    expect(one(released)).toMatchObject({ kind: "hold", waiting: { code: "not_due" }, nextRunAt: NOW + 500_000 });
+  });
+
+  it("forgets a wait for capacity: after it the task is looked at at once", () => {
+    expect(one(waiting({ held: true, state: "PENDING_RESOURCES", nextRunAt: NOW + 500_000 }))).toMatchObject({ nextRunAt: null });
+  });
+});
+
 describe("placement", () => {
   it("fills the fullest nodes first, so that whole nodes stay whole", () => {
     const nodes = [node("a"), node("b"), node("c")];

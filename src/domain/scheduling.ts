@@ -4,6 +4,7 @@
  * waits for ever for a placement group (docs/scheduling.md), so the check has to be made before launch.
  */
 import type { Needs, NodeView, Placement, Task, Waiting } from "./types.ts";
+import { dueAt } from "./after-attempt.ts";
 import { isWaiting } from "./task-state.ts";
 
 /** What a live or just-ended attempt holds, by our own ledger. */
@@ -25,15 +26,17 @@ export type UserAllowance = { readonly disabled: boolean; readonly maxRunning: n
 
 export type SchedulerSettings = { readonly maxRunningTasks: number; readonly retryIntervalMs: number };
 
+type HoldBack = {
+  readonly kind: "hold";
+  readonly task: Task;
+  readonly to: "QUEUED" | "PENDING_RESOURCES";
+  readonly waiting: Waiting;
+  readonly nextRunAt: number | null;
+};
+
 export type Decision =
   | { readonly kind: "launch"; readonly task: Task; readonly placement: Placement }
-  | {
-      readonly kind: "hold";
-      readonly task: Task;
-      readonly to: "QUEUED" | "PENDING_RESOURCES";
-      readonly waiting: Waiting;
-      readonly nextRunAt: number | null;
-    }
+  | HoldBack
   | { readonly kind: "expire"; readonly task: Task };
 
 type Free = { readonly node: string; readonly total: NodeView; gpus: number; cpus: number };
@@ -61,7 +64,7 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
 
 function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], free: Free[], ahead: number): Decision {
   const { now, settings } = snapshot;
-  const queued = (code: Waiting["code"], text: string, details: Waiting["details"] = {}, until: number | null = null): Decision => ({
+  const queued = (code: Waiting["code"], text: string, details: Waiting["details"] = {}, until: number | null = null): HoldBack => ({
     kind: "hold",
     task,
     to: "QUEUED",
@@ -70,9 +73,11 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   });
   if (task.deadline !== null && now >= task.deadline) return { kind: "expire", task };
   const allowance = snapshot.users.get(task.userId);
-  if (task.held) return queued("held", "held; `verlpool release` lets it start");
-  if (allowance?.disabled === true) return queued("held", "its user is disabled");
-  if (task.nextRunAt !== null && now < task.nextRunAt && !isCapacityWait(task)) return notDue(task, queued);
+  const due = isCapacityWait(task) ? null : dueAt(task, now);
+  // A hold does not shorten a back-off.
+  if (task.held) return { ...queued("held", "held; `verlpool release` lets it start"), nextRunAt: due };
+  if (allowance?.disabled === true) return { ...queued("held", "its user is disabled"), nextRunAt: due };
+  if (due !== null && now < due) return notDue(task, due, queued);
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
   if (running.length >= settings.maxRunningTasks) {
     if (ahead > 0) return queued("behind", "behind other waiting tasks; `verlpool queue` shows its place");
@@ -88,8 +93,9 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   const placement = place(task.needs, free);
   if (placement !== null) return { kind: "launch", task, placement };
   const waiting = whyNoCapacity(task.needs, free);
-  const due = task.nextRunAt !== null && now < task.nextRunAt ? task.nextRunAt : now + settings.retryIntervalMs;
-  return { kind: "hold", task, to: "PENDING_RESOURCES", waiting: { ...waiting, until: due }, nextRunAt: due };
+  const stored = Math.min(task.nextRunAt ?? 0, now + settings.retryIntervalMs);
+  const next = now < stored ? stored : now + settings.retryIntervalMs;
+  return { kind: "hold", task, to: "PENDING_RESOURCES", waiting: { ...waiting, until: next }, nextRunAt: next };
 }
 
 /** A wait for capacity that we decided ourselves is looked at in every pass; one that verl or Ray reported waits for its time. */
@@ -99,6 +105,7 @@ function isCapacityWait(task: Task): boolean {
 
 function notDue(
   task: Task,
+  due: number,
   queued: (code: Waiting["code"], text: string, details: Waiting["details"], until: number | null) => Decision,
 ): Decision {
   if (task.waiting !== null && (task.waiting.code === "cooling_down" || task.state === "PENDING_RESOURCES")) {
@@ -106,11 +113,11 @@ function notDue(
       kind: "hold",
       task,
       to: task.state === "PENDING_RESOURCES" ? "PENDING_RESOURCES" : "QUEUED",
-      waiting: task.waiting,
-      nextRunAt: task.nextRunAt,
+      waiting: { ...task.waiting, until: due },
+      nextRunAt: due,
     };
   }
-  return queued("not_due", "its next try is not due yet", {}, task.nextRunAt);
+  return queued("not_due", "its next try is not due yet", {}, due);
 }
 
 function userLimit(

@@ -34,6 +34,7 @@ export async function closeByLateResult(
       now,
       attempt: attempt.attempt,
       losses: 0,
+      neverStarted: 0,
       logTail: "",
       ray: { kind: "absent" },
       jitter: 0,

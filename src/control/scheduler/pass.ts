@@ -106,7 +106,7 @@ async function putOff(deps: SchedulerDeps, epoch: number, task: Task, error: str
     kind: "hold",
     task,
     to: "QUEUED",
-    waiting: { code: "cooling_down", text, details: {}, until },
+    waiting: { code: "cooling_down", text, details: { wait_ms: deps.settings.retryIntervalMs }, until },
     nextRunAt: until,
   });
 }

@@ -107,14 +107,26 @@ describe("one POST, whatever came back", () => {
     expect(await world.loop.once(new AbortController().signal)).toBe(false);
   });
 
-  it("a head that answers 500 to a GET decides nothing", async () => {
+  it("a head that answers 500 to a GET decides nothing; the start time-out does, by the claim", async () => {
     await start();
     world.ray.cluster.pause();
     const { taskId } = await world.submit();
     await world.passUntilState(taskId, "SUBMITTED");
     world.ray.inject("get", { kind: "answer", status: 500, body: "x" }, 1_000);
-    await world.passFor(400_000);
+    await world.passFor(290_000);
     expect(await world.task(taskId)).toMatchObject({ state: "SUBMITTED", attempts: 1 });
+    await world.passFor(20_000);
+    expect((await world.attempts(taskId))[0]).toMatchObject({ state: "NEVER_STARTED", failure: null });
+    expect(await world.files.look("alice", `${taskId}--a01`)).toMatchObject({ claim: { by: "server", why: "start_timeout" } });
+  });
+
+  it("a head that refuses a job again and again keeps the slot for no longer than the start time-out", async () => {
+    await start();
+    world.ray.inject("submit", { kind: "answer", status: 500, body: "No available agent" }, 100_000);
+    const { taskId } = await world.submit();
+    await world.passFor(610_000);
+    expect(await world.task(taskId)).toMatchObject({ state: "QUEUED", waiting: { code: "cooling_down" } });
+    expect((await world.attempts(taskId)).map((each) => each.state)).toEqual(["NEVER_STARTED", "NEVER_STARTED"]);
   });
 });
 
@@ -134,6 +146,21 @@ describe("a head that lost its memory", () => {
     await world.passUntilState(taskId, "RUNNING");
     expect(world.starts.map((each) => each.submissionId)).toEqual([`${taskId}--a02`]);
     expect(await world.files.look("alice", `${taskId}--a01`)).toMatchObject({ claim: { by: "server", why: "ray_lost" } });
+  });
+
+  it("each time again: the second time in a row the next attempt waits, so that flapping heads are not fed without a pause", async () => {
+    await start();
+    world.ray.cluster.pause();
+    const { taskId } = await world.submit();
+    await world.passUntilState(taskId, "SUBMITTED");
+    for (let i = 0; i < 20; i += 1) {
+      world.ray.cluster.amnesia();
+      await world.passFor(1_000);
+    }
+    expect(await world.task(taskId)).toMatchObject({ state: "QUEUED", attempts: 2, waiting: { code: "cooling_down" } });
+    await world.passFor(40_000);
+    expect(await world.task(taskId)).toMatchObject({ state: "SUBMITTED", attempts: 3 });
+    expect((await world.attempts(taskId)).every((each) => each.failure === null)).toBe(true);
   });
 
   it("after the claim: the attempt is followed by its files, and there is no second one", async () => {

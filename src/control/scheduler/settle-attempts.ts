@@ -1,5 +1,5 @@
 /** Looks at every open attempt and does what `domain/reconciliation` says of it. */
-import { afterAttempt, isLoss } from "../../domain/after-attempt.ts";
+import { afterAttempt, isLoss, neverStartedInRow } from "../../domain/after-attempt.ts";
 import { type Ending, type Observation, settle } from "../../domain/reconciliation.ts";
 import type { Hold } from "../../domain/scheduling.ts";
 import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
@@ -228,12 +228,13 @@ async function end(
   ending: Ending,
   seen: Observation,
 ): Promise<boolean> {
-  const earlier = await deps.store.tasks.attempts(task.taskId);
+  const earlier = (await deps.store.tasks.attempts(task.taskId)).filter((other) => other.attempt < attempt.attempt);
   const wantsLog = ending.kind === "lost" || (ending.kind === "result" && ending.result.exitCode !== 0);
   const outcome = afterAttempt(task, ending, {
     now: deps.clock.now(),
     attempt: attempt.attempt,
-    losses: earlier.filter((other) => other.attempt !== attempt.attempt && isLoss(other)).length,
+    losses: earlier.filter(isLoss).length,
+    neverStarted: neverStartedInRow(earlier),
     logTail: wantsLog ? await logTail(deps, task.userId, attempt.submissionId) : "",
     ray: seen.ray,
     jitter: (Number.parseInt(deps.ids.hex(2), 16) / 65_535 - 0.5) * 0.4,
