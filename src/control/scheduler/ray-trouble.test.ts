@@ -124,7 +124,7 @@ describe("one POST, whatever came back", () => {
     await start();
     world.ray.inject("submit", { kind: "answer", status: 500, body: "No available agent" }, 100_000);
     const { taskId } = await world.submit();
-    await world.passFor(610_000);
+    await world.passFor(622_000);
     expect(await world.task(taskId)).toMatchObject({ state: "QUEUED", waiting: { code: "cooling_down" } });
     expect((await world.attempts(taskId)).map((each) => each.state)).toEqual(["NEVER_STARTED", "NEVER_STARTED"]);
   });
