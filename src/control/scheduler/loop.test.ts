@@ -129,6 +129,80 @@ describe("the loop", () => {
   });
 });
 
+describe("a pass that lasts", () => {
+  /** A head whose machine is frozen takes each call's whole deadline. */
+  function slowHead(): SchedulerWorld["deps"]["cluster"] {
+    return {
+      ...world.deps.cluster,
+      head: async (signal) => {
+        await world.clock.sleep(12_000, signal);
+        return { kind: "down", error: "no answer within 10000 ms" };
+      },
+    };
+  }
+
+  it("keeps the lead alive: others see it move every few seconds", async () => {
+    world = await makeSchedulerWorld();
+    const beats: number[] = [];
+    const lead: typeof world.store.leader.lead = (owner, at) => {
+      beats.push(world.clock.monotonicMs());
+      return world.store.leader.lead(owner, at);
+    };
+    const store = { ...world.store, leader: { ...world.store.leader, lead } };
+    const loop = schedulerLoop({ ...world.deps, store, cluster: slowHead() }, "test");
+    const stop = new AbortController();
+    const done = loop.run(stop.signal);
+    for (let second = 0; second < 12; second += 1) {
+      await expect.poll(() => world.clock.sleeping(), { timeout: 10_000 }).toBe(3);
+      world.clock.advance(1_000);
+    }
+    stop.abort();
+    await done;
+    expect(beats.slice(0, 6)).toEqual([0, 2_000, 4_000, 6_000, 8_000, 10_000]);
+  });
+
+  it("does not make a dead launcher immortal: silence counts also while the head hangs", async () => {
+    world = await makeSchedulerWorld();
+    const { taskId } = await world.submit();
+    await world.passUntilState(taskId, "RUNNING");
+    const loop = schedulerLoop({ ...world.deps, cluster: slowHead() }, "test");
+    const stop = new AbortController();
+    const done = loop.run(stop.signal);
+    await expect
+      .poll(
+        async () => {
+          world.clock.advance(1_000);
+          return (await world.attempts(taskId))[0]?.state;
+        },
+        { timeout: 20_000, interval: 5 },
+      )
+      .toBe("LOST");
+    stop.abort();
+    await done;
+  });
+
+  it("gives up its beat when the lead is lost, and goes on; a beat that fails ends nothing", async () => {
+    for (const answer of [() => Promise.resolve(null), () => Promise.reject(new Error("database away"))]) {
+      world = await makeSchedulerWorld();
+      let calls = 0;
+      const lead: typeof world.store.leader.lead = (owner, at) => {
+        calls += 1;
+        return calls === 1 ? world.store.leader.lead(owner, at) : answer();
+      };
+      const store = { ...world.store, leader: { ...world.store.leader, lead } };
+      const loop = schedulerLoop({ ...world.deps, store, cluster: slowHead() }, "test");
+      const passed = loop.once(never);
+      for (let second = 0; second < 12; second += 1) {
+        await expect.poll(() => world.clock.sleeping(), { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
+        world.clock.advance(1_000);
+      }
+      await passed;
+      expect(calls).toBe(2);
+      await world.close();
+    }
+  });
+});
+
 describe("two schedulers on one database", () => {
   it("the newer one leads; the older one makes no pass, and a decision it had made is dropped", async () => {
     const directory = mkdtempSync(join(tmpdir(), "verlpool-lead-"));

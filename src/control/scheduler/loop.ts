@@ -4,6 +4,7 @@ import type { SchedulerDeps, SchedulerMemory } from "./context.ts";
 import { handOver, healthyTime, stillness } from "./memory.ts";
 import { pass } from "./pass.ts";
 import { messageOf } from "./settle-attempts.ts";
+import { withSignsOfLife } from "./signs-of-life.ts";
 
 /** What the loop last saw, for /nodes, /queue, :plan and /readyz; `at` is monotonic. */
 export type LoopView = {
@@ -44,7 +45,7 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
       return false;
     }
     const start = deps.clock.monotonicMs();
-    const { moved, world } = await pass(deps, memory, epoch, signal);
+    const { moved, world } = await withSignsOfLife(deps, memory, owner, epoch, () => pass(deps, memory, epoch, signal));
     deps.meters.tick((deps.clock.monotonicMs() - start) / 1000);
     view = { head: world.head, nodes: world.nodes ?? view.nodes, at: deps.clock.monotonicMs(), leads: true, lastError: null };
     return moved;

@@ -6,6 +6,7 @@ import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../doma
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { launch } from "./launch.ts";
 import { closeByLateResult, lateResult } from "./late-result.ts";
+import { probeStorage } from "./signs-of-life.ts";
 import { holdOf, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
 
 const LAUNCHES_AT_ONCE = 4;
@@ -23,18 +24,6 @@ export async function pass(deps: SchedulerDeps, memory: SchedulerMemory, epoch: 
   const decided = await decideAll(deps, memory, epoch, after.open, holds, world, storageOk, signal);
   if (world.head.kind === "up") await removeEnded(deps, memory, signal);
   return { moved: settled || decided, world };
-}
-
-async function probeStorage(deps: SchedulerDeps, memory: SchedulerMemory): Promise<boolean> {
-  try {
-    await deps.files.probe();
-    memory.healthy.probeOk(deps.clock.monotonicMs());
-    return true;
-  } catch (error) {
-    memory.healthy.probeFailed();
-    deps.log.warn({ error: messageOf(error) }, "the shared storage does not answer");
-    return false;
-  }
 }
 
 async function observeWorld(deps: SchedulerDeps, signal: AbortSignal): Promise<World> {
