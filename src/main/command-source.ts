@@ -1,5 +1,6 @@
 /** Profiles and commands: domain/verl over the operator's profile files on shared storage. */
 import { formatProfile, parseProfile } from "../contract/profile-file.ts";
+import type { ProfileFile } from "../storage/profile-files.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Clock, CommonFiles, Log } from "../control/ports.ts";
 import { AppError } from "../domain/app-error.ts";
@@ -23,8 +24,6 @@ export type CommandSettings = {
   readonly allowedRoots: readonly string[];
 };
 
-export type ProfileFile = { readonly fileName: string; readonly text: string };
-
 const CACHE_MS = 2_000;
 
 export function commandSource(
@@ -35,19 +34,21 @@ export function commandSource(
   log: Log,
 ): CommandSource {
   let cached: { readonly at: number; readonly profiles: readonly Profile[] } | null = null;
-  const complained = new Set<string>();
+  /** The last content complained of, by file name. */
+  const complained = new Map<string, string>();
   const toWorker = (canonical: string): string => toRoot(canonical, settings.workerRoot);
 
   const load = async (): Promise<readonly Profile[]> => {
     const now = clock.monotonicMs();
     if (cached !== null && now - cached.at < CACHE_MS) return cached.profiles;
-    const own = (await readFiles()).flatMap(({ fileName, text }) => {
-      const parsed = parseProfile(text, fileName);
+    const own = (await readFiles()).flatMap((file) => {
+      const parsed = "text" in file ? parseProfile(file.text, file.fileName) : { ok: false as const, errors: [file.problem] };
       if (parsed.ok) return [parsed.profile];
       // A broken profile must not hide the good ones; its users get unknown_profile.
-      if (!complained.has(fileName + text))
-        log.warn({ file: fileName, errors: parsed.errors }, "a profile file is not valid and is left out");
-      complained.add(fileName + text);
+      const content = "text" in file ? file.text : file.problem;
+      if (complained.get(file.fileName) !== content)
+        log.warn({ file: file.fileName, errors: parsed.errors }, "a profile file is not valid and is left out");
+      complained.set(file.fileName, content);
       return [];
     });
     cached = { at: now, profiles: [...BUILTIN_PROFILES, ...own] };

@@ -3,9 +3,11 @@ import { readdirSync } from "node:fs";
 import { readSmall } from "./regular-file.ts";
 import { errorCode } from "./trouble.ts";
 
-export type ProfileFile = { readonly fileName: string; readonly text: string };
+/** `problem`: it is there, but is no file that may be read (a link, a directory, too large). */
+export type ProfileFile = { readonly fileName: string } & ({ readonly text: string } | { readonly problem: string });
 
 const MAX_PROFILES = 2_000;
+const UNREADABLE: ReadonlySet<string> = new Set(["ELOOP", "ENXIO", "EACCES", "EISDIR"]);
 const NAME = /^[a-z0-9][a-z0-9-]*@[0-9]+\.yaml$/;
 
 /** Sorted by name; [] when the directory is missing. Other files there are not looked at. */
@@ -22,8 +24,18 @@ export function readProfileFiles(root: string): readonly ProfileFile[] {
     .filter((name) => NAME.test(name))
     .sort()
     .slice(0, MAX_PROFILES)
-    .flatMap((fileName) => {
-      const bytes = readSmall(`${directory}/${fileName}`);
-      return bytes === null ? [] : [{ fileName, text: bytes.toString("utf8") }];
-    });
+    .flatMap((fileName) => readProfile(directory, fileName));
+}
+
+/** One file that can't be read must not hide the others; storage that does not answer is trouble, and passes. */
+function readProfile(directory: string, fileName: string): readonly ProfileFile[] {
+  try {
+    const bytes = readSmall(`${directory}/${fileName}`);
+    return bytes === null ? [] : [{ fileName, text: bytes.toString("utf8") }];
+  } catch (error) {
+    const code = errorCode(error);
+    // readSmall's own refusals have no code.
+    if (code !== null && !UNREADABLE.has(code)) throw error;
+    return [{ fileName, problem: error instanceof Error ? error.message : String(error) }];
+  }
 }
