@@ -7,6 +7,7 @@ import { scopeProblem } from "../domain/access.ts";
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
 import type { Answer, RouteFunctions } from "./call.ts";
+import { answerClientError, CONNECTION_LIMITS, type ConnectionLimits, headerProblem, SECURITY_HEADERS } from "./connection.ts";
 import type { HttpDeps } from "./deps.ts";
 import { logRoutes } from "./log-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
@@ -14,18 +15,6 @@ import { refusalFor, sendRefusal } from "./problem-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { taskRoutes } from "./task-routes.ts";
 import { userRoutes } from "./user-routes.ts";
-
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
-const KEEP_ALIVE_MS = 5_000;
-const MAX_HEADER_BYTES = 16_384;
-
-const SECURITY_HEADERS = {
-  "X-Content-Type-Options": "nosniff",
-  "Referrer-Policy": "no-referrer",
-  "Cache-Control": "no-store",
-  "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-} as const;
 
 type AnyRouteFunction = (call: {
   principal: Principal;
@@ -36,18 +25,24 @@ type AnyRouteFunction = (call: {
   signal: AbortSignal;
 }) => Promise<Answer>;
 
-export function createApp(deps: HttpDeps): FastifyInstance {
+export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_LIMITS): FastifyInstance {
   const app = fastify({
     bodyLimit: MAX_SPEC_BYTES,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestMs,
     connectionTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveTimeout: limits.keepAliveMs,
     exposeHeadRoutes: false,
     trustProxy: false,
     requestIdHeader: false,
     genReqId: () => deps.ids.hex(8),
-    http: { headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
-    frameworkErrors: (error, request, reply) => void sendRefusal(reply, refusalFor(error, request.id)),
+    http: { headersTimeout: limits.headersMs, maxHeaderSize: limits.headerBytes, connectionsCheckingInterval: limits.checkEveryMs },
+    // Any id that fits the header fields reaches its route: whether it exists is the route's to say, after the token was looked at.
+    routerOptions: { maxParamLength: limits.headerBytes },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: (error, request, reply) => {
+      void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
+      void sendRefusal(reply, refusalFor(error, request.id));
+    },
     forceCloseConnections: true,
   });
   app.removeAllContentTypeParsers();
@@ -62,7 +57,7 @@ export function createApp(deps: HttpDeps): FastifyInstance {
 function addHooks(app: FastifyInstance, deps: HttpDeps): void {
   app.addHook("onRequest", (request, reply, done) => {
     void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
-    done();
+    done(headerProblem(request.raw) ?? undefined);
   });
   app.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "unknown";
@@ -118,6 +113,11 @@ function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Rout
   app.route({
     method: route.method,
     url: routerPath(route.path),
+    onRequest: (request, _reply, done) => {
+      // `curl -d ''` and form libraries name a type for no body at all.
+      if (route.body === null && request.headers["content-length"] === "0") delete request.headers["content-type"];
+      done();
+    },
     handler: async (request, reply) => {
       const principal = await admitCaller(deps, route, request);
       const query = parseQuery(route, principal, request.query);
@@ -200,8 +200,8 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
   throw new AppError("bad_parameter", fields.map((field) => `${field.field}: ${field.message}`).join("; "), { fields });
 }
 
-function unsupported(detail: string): Error {
-  return Object.assign(new Error(detail), { code: "FST_ERR_CTP_INVALID_MEDIA_TYPE" });
+function unsupported(detail: string): AppError {
+  return new AppError("unsupported_media_type", detail);
 }
 
 async function send(

@@ -1,12 +1,13 @@
 /** From any thrown thing to problem details. Nothing of an unexpected error reaches a client but a request id. */
 import type { FastifyError, FastifyReply } from "fastify";
 import { problem, type Problem, type ProblemCode } from "../contract/problem.ts";
+import { MAX_SPEC_BYTES } from "../contract/routes.ts";
 import { AppError } from "../domain/app-error.ts";
 
 export type Refusal = { readonly body: Problem; readonly headers: { readonly [name: string]: string }; readonly unexpected: boolean };
 
 const FASTIFY_CODES: { readonly [code: string]: readonly [ProblemCode, string] } = {
-  FST_ERR_CTP_BODY_TOO_LARGE: ["too_large", "the body is too large"],
+  FST_ERR_CTP_BODY_TOO_LARGE: ["too_large", `the body is over ${MAX_SPEC_BYTES / 1024} KiB`],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [
     "unsupported_media_type",
     "this content type is not accepted here; send a TaskSpec as application/yaml, everything else as application/json",

@@ -9,6 +9,7 @@ import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.t
 import { issueToken } from "../../src/control/users.ts";
 import type { Limits, TokenScope } from "../../src/domain/types.ts";
 import { createApp } from "../../src/http/app.ts";
+import { CONNECTION_LIMITS, type ConnectionLimits } from "../../src/http/connection.ts";
 import type { HttpDeps } from "../../src/http/deps.ts";
 import { createMeters } from "../../src/http/meters.ts";
 import { clock as realClock, ids } from "../../src/main/clock.ts";
@@ -69,7 +70,7 @@ function makeCommon(root: string): void {
   for (const name of ["train", "test"]) writeFileSync(join(root, `common/datasets/d/${name}.parquet`), "PAR1");
 }
 
-export async function httpWorld(): Promise<HttpWorld> {
+export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
   const clock = steppedClock();
@@ -111,7 +112,7 @@ export async function httpWorld(): Promise<HttpWorld> {
     meters: createMeters(),
     settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000 },
   };
-  const app = createApp(deps);
+  const app = createApp(deps, limits);
   const call: HttpWorld["call"] = async (method, url, token = null, body, headers = {}) => {
     const yaml = typeof body === "string" || Buffer.isBuffer(body);
     const answer = await app.inject({
