@@ -43,6 +43,24 @@ const STORAGE_HELPERS = 3;
 
 /** Resolves when the API listens. Aborting the signal stops it: no new work, the pass in flight ends, then the database is closed. */
 export async function startServer(options: ServerOptions, signal: AbortSignal): Promise<RunningServer> {
+  const opened: Opened = [];
+  try {
+    return await start(options, signal, opened);
+  } catch (error) {
+    // A helper process or a connection left open would keep a program alive that serves nobody.
+    await closeAll(opened);
+    throw error;
+  }
+}
+
+/** What is to be closed again, in the order of opening. */
+type Opened = (() => void | Promise<void>)[];
+
+async function closeAll(opened: Opened): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close();
+}
+
+async function start(options: ServerOptions, signal: AbortSignal, opened: Opened): Promise<RunningServer> {
   const { settings, log } = options;
   const storage = storageThroughHelpers(
     { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: settings.allowedSymlinkTargets },
@@ -54,6 +72,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     clock,
     onIdleError: (error) => log.warn({ error: error.message }, "an idle database connection broke"),
   });
+  opened.push(store.close, storage.close);
   const files = jobFiles({ call: storage.call, clock, ids, host: hostname() });
   const common = commonFiles(storage.call);
   const key = settings.discoveryKeyFile === null ? null : readFileSync(settings.discoveryKeyFile, "utf8").trim();
@@ -63,6 +82,7 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
       ? headFollower(() => storage.call("readHead", { cluster: settings.cluster, trust }), clock, log)
       : fixedHead(settings.rayAddress);
   const http = createRayHttp({ baseUrl: head.baseUrl, tokenFile: () => settings.rayTokenFile });
+  opened.push(http.close);
   const commands = commandSource(await installedParts(settings, storage.call), () => storage.call("readProfiles", {}), common, clock, log);
   const meters = createMeters();
   const scheduler: SchedulerDeps = {
@@ -107,22 +127,11 @@ export async function startServer(options: ServerOptions, signal: AbortSignal): 
     settings: { maxRunningTasks: settings.maxRunningTasks, ignoredFields: settings.ignoredFields, tickMs: settings.tickMs },
   };
   const app = createApp(deps);
-  const close = async (): Promise<void> => {
-    await app.close();
-    await http.close();
-    storage.close();
-    await store.close();
-  };
-  let url: string;
-  try {
-    url = await app.listen({ host: settings.host, port: settings.port });
-    await publishApi(settings, storage.call, url, log);
-  } catch (error) {
-    await close();
-    throw error;
-  }
+  opened.push(() => app.close());
+  const url = await app.listen({ host: settings.host, port: settings.port });
+  await publishApi(settings, storage.call, url, log);
   const background = Promise.all([loop.run(signal), head.run(signal)]);
-  return { url, closed: background.then(close) };
+  return { url, closed: background.then(() => closeAll(opened)) };
 }
 
 type CallStorage = ReturnType<typeof storageThroughHelpers>["call"];
