@@ -40,6 +40,8 @@ export type SchedulerMemory = {
   readonly disagreed: Set<string>;
   /** Where the next look into metrics.jsonl starts. */
   readonly metricOffsets: Map<string, number>;
+  /** How long a running attempt had run when it was first seen, and the monotonic time of that look. */
+  readonly running: Map<string, { readonly ranMs: number; readonly at: number }>;
 };
 
 /** Applies one scheduler write under the leader's epoch; a stale one is dropped: the next pass looks again. */

@@ -1,6 +1,7 @@
 /** A task from QUEUED to its end, as people and programs see it. */
 import { afterEach, describe, expect, it } from "vitest";
 import { NOW } from "../../../test/support/task-samples.ts";
+import { schedulerLoop } from "./loop.ts";
 import { makeSchedulerWorld, readJobFile, type SchedulerWorld, type WorldOptions } from "../../../test/support/scheduler-world.ts";
 
 let world: SchedulerWorld;
@@ -82,6 +83,40 @@ describe("the happy path", () => {
     expect(world.ray.cluster.ledger.deletes).toEqual([]);
     await world.passFor(6_000);
     expect(world.ray.cluster.ledger.deletes).toEqual([`${taskId}--a01`]);
+  });
+
+  it("a record that Ray can't show keeps no later one there", async () => {
+    await start({ script: "run" });
+    const first = await world.submit();
+    const bad = `${first.taskId}--a01`;
+    let broken = false;
+    const get: typeof world.deps.ray.get = (id, signal) =>
+      broken && id === bad ? Promise.resolve({ kind: "unknown", error: "Ray answered 500" }) : world.deps.ray.get(id, signal);
+    const loop = schedulerLoop({ ...world.deps, ray: { ...world.deps.ray, get } }, "test");
+    const ended = async (taskId: string) => {
+      await expect
+        .poll(async () => {
+          world.clock.advance(1_000);
+          await loop.once(new AbortController().signal);
+          return (await world.task(taskId)).state;
+        })
+        .toBe("SUCCEEDED");
+    };
+    await ended(first.taskId);
+    broken = true;
+    const second = await world.submit();
+    await ended(second.taskId);
+    for (let i = 0; i < 10; i += 1) {
+      world.clock.advance(1_000);
+      await loop.once(new AbortController().signal);
+    }
+    expect(world.ray.cluster.ledger.deletes).toEqual([`${second.taskId}--a01`]);
+    broken = false;
+    for (let i = 0; i < 12; i += 1) {
+      world.clock.advance(1_000);
+      await loop.once(new AbortController().signal);
+    }
+    expect(world.ray.cluster.ledger.deletes).toEqual([`${second.taskId}--a01`, bad]);
   });
 });
 

@@ -33,6 +33,7 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
     toRemove: new Map(),
     disagreed: new Set(),
     metricOffsets: new Map(),
+    running: new Map(),
   };
   let view: LoopView = { head: null, nodes: null, at: null, leads: false, lastError: null };
   let woken = false;

@@ -10,6 +10,7 @@ import { probeStorage } from "./signs-of-life.ts";
 import { holdOf, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
 
 const LAUNCHES_AT_ONCE = 4;
+const REMOVE_AGAIN_MS = 10_000;
 
 export type PassResult = { readonly moved: boolean; readonly world: World };
 
@@ -177,11 +178,16 @@ async function removeEnded(deps: SchedulerDeps, memory: SchedulerMemory, signal:
   for (const [submissionId, from] of memory.toRemove) {
     if (now < from) continue;
     const view = await deps.ray.get(submissionId, signal);
-    if (view.kind === "unknown") return;
+    if (view.kind === "unknown") {
+      // Behind the others: one record that Ray can't show must not keep all later ones there.
+      memory.toRemove.delete(submissionId);
+      memory.toRemove.set(submissionId, now + REMOVE_AGAIN_MS);
+      return;
+    }
     if (view.kind === "absent") memory.toRemove.delete(submissionId);
     else if (view.status !== "PENDING" && view.status !== "RUNNING") {
       await deps.ray.remove(submissionId, signal);
       memory.toRemove.delete(submissionId);
-    } else memory.toRemove.set(submissionId, now + 10_000);
+    } else memory.toRemove.set(submissionId, now + REMOVE_AGAIN_MS);
   }
 }

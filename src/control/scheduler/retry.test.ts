@@ -109,6 +109,21 @@ describe("limits in time", () => {
     expect((await world.passUntilState(taskId, "FAILED")).failure).toMatchObject({ label: "time_limit", blame: "user" });
   });
 
+  it.each([
+    ["an hour ahead", 3_600_000],
+    ["ten years back", -10 * 365 * 24 * 3_600_000],
+  ])("max_runtime_s counts time that passed, though the wall clock jumps %s", async (_, jump) => {
+    const { start } = await running({ maxRuntimeMs: 60_000 });
+    await world.passFor(20_000);
+    world.clock.setWall(world.clock.now() + jump);
+    start.launcher.beat();
+    await world.passFor(25_000);
+    expect(start.launcher.stopSeen()).toBeNull();
+    start.launcher.beat();
+    await world.passFor(25_000);
+    expect(start.launcher.stopSeen()).toBe("deadline");
+  });
+
   it("max_runtime_s sums the running time of all attempts, and waits do not count", async () => {
     const { taskId, start } = await running({ maxRuntimeMs: 100_000 });
     world.clock.advance(60_000);

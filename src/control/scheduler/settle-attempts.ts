@@ -45,7 +45,7 @@ export async function settleAttempts(
   });
   const open = new Set(live.map(([, attempt]) => attempt.submissionId));
   memory.still.forget(open);
-  for (const key of memory.metricOffsets.keys()) if (!open.has(key)) memory.metricOffsets.delete(key);
+  for (const map of [memory.metricOffsets, memory.running]) for (const key of map.keys()) if (!open.has(key)) map.delete(key);
   return moved;
 }
 
@@ -74,7 +74,7 @@ async function settleOne(
     session: world.head.kind === "up" ? world.head.session : null,
     unclaimedMs: files.claim === null ? stillMs : 0,
     leaseStillMs: files.claim === null ? 0 : stillMs,
-    timeIsUp: await isTimeUp(deps, task),
+    timeIsUp: await isTimeUp(deps, memory, task),
   };
   return act(deps, memory, epoch, task, attempt, seen, world, signal);
 }
