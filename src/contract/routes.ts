@@ -25,7 +25,12 @@ export type Route = {
 
 const json = <Schema extends z.ZodType>(schema: Schema) => ({ kind: "json", schema }) as const;
 const none = z.strictObject({});
-const limit = z.coerce.number().int().min(1).max(200).default(50).meta({ description: "Rows a page" });
+/** A query parameter that is a number, written as people write one: not empty, no blanks, no 0x10, no 1e1. */
+const numeric = <Schema extends z.ZodType>(form: RegExp, schema: Schema) =>
+  z.preprocess((text) => (typeof text === "string" && form.test(text) ? Number(text) : text), schema);
+const whole = (min: number, max: number = Number.MAX_SAFE_INTEGER) => numeric(/^-?\d{1,16}$/, z.int().min(min).max(max));
+
+const limit = whole(1, 200).default(50).meta({ description: "Rows a page", default: 50 });
 const cursor = z.string().max(512).optional().meta({ description: "next_cursor of the page before" });
 const label = z
   .union([z.string(), z.array(z.string())])
@@ -33,8 +38,8 @@ const label = z
   .meta({ description: "k=v, repeatable" });
 const userParameter = z.string().optional().meta({ description: "Admin only: on behalf of, or only of, this user" });
 
-/** Seconds, at most a year. */
-const seconds = z.coerce.number().positive().max(31_536_000);
+/** Seconds, to the millisecond, at most a year. */
+const seconds = numeric(/^\d{1,8}(\.\d{1,3})?$/, z.number().min(0.001).max(31_536_000));
 
 const Submission = z.strictObject({
   name: z
@@ -44,7 +49,7 @@ const Submission = z.strictObject({
     .regex(/^[\x20-\x7e]+$/)
     .optional(),
   profile: z.string().max(128).optional(),
-  priority: z.coerce.number().int().min(-100).max(100).optional().meta({ description: "Bigger = sooner; default 0" }),
+  priority: whole(-100, 100).optional().meta({ description: "Bigger = sooner; default 0" }),
   label,
   deadline: z.iso.datetime({ offset: true }).optional(),
   max_runtime_s: seconds.optional(),
@@ -52,7 +57,14 @@ const Submission = z.strictObject({
 });
 export type Submission = z.infer<typeof Submission>;
 
-const CreateUser = z.strictObject({ user_id: z.string().max(128), display_name: z.string().min(1).max(128).nullable().optional() });
+/** Any script, but no control characters and no half of a surrogate pair, which no database keeps. */
+const personName = z
+  .string()
+  .min(1)
+  .max(128)
+  // oxlint-disable-next-line no-control-regex
+  .regex(/^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]+$/u, "must hold no control characters");
+const CreateUser = z.strictObject({ user_id: z.string().max(128), display_name: personName.nullable().optional() });
 const CreateToken = z.strictObject({
   name: z
     .string()
@@ -254,7 +266,7 @@ export const ROUTES = {
     summary: "Events of a task in order",
     query: z.strictObject({
       limit,
-      after: z.coerce.number().int().min(0).optional().meta({ description: "Only events with a greater seq" }),
+      after: whole(0).optional().meta({ description: "Only events with a greater seq" }),
       cursor,
     }),
     body: null,
@@ -327,9 +339,9 @@ export const ROUTES = {
         .string()
         .regex(/^(latest|all|[1-9]\d{0,5})$/)
         .default("latest"),
-      tail: z.coerce.number().int().min(0).max(10_000).optional(),
-      offset: z.coerce.number().int().min(0).optional(),
-      limit: z.coerce.number().int().min(1).max(1_048_576).optional(),
+      tail: whole(0, 10_000).optional(),
+      offset: whole(0).optional(),
+      limit: whole(1, 1_048_576).optional(),
       follow: z.enum(["true", "false"]).default("false"),
     }),
     body: null,
@@ -344,7 +356,7 @@ export const ROUTES = {
     summary: "Training metrics a step, from verl's own file logger",
     query: z.strictObject({
       key: z.union([z.string(), z.array(z.string())]).optional(),
-      after_step: z.coerce.number().int().min(0).optional(),
+      after_step: whole(0).optional(),
     }),
     body: null,
     status: 200,

@@ -39,7 +39,7 @@ export async function withAttempts(store: Store, tasks: readonly Task[]): Promis
 
 export type TaskPage = { readonly rows: readonly TaskRow[]; readonly nextCursor: string | null };
 
-/** Newest first; the cursor is bound to the caller and the filter. */
+/** Newest first; the cursor is bound to the caller and the filter. A user who is not there is an error, so that a mistyped id reads not like an empty list. */
 export async function listTasks(
   store: Store,
   cursors: Cursors,
@@ -48,6 +48,8 @@ export async function listTasks(
   cursor: string | null,
   limit: number,
 ): Promise<TaskPage> {
+  if (principal.kind === "admin" && filter.userId !== null && (await store.users.getUser(filter.userId)) === null)
+    throw new AppError("not_found", `no user ${filter.userId}`);
   const own = principal.kind === "admin" ? filter : { ...filter, userId: principal.userId };
   const bound = JSON.stringify([principal.kind === "admin" ? "admin" : principal.userId, own]);
   const before = cursor === null ? null : Number(cursors.read(cursor, bound));

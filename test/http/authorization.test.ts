@@ -145,6 +145,11 @@ describe("the authorization matrix", () => {
     [{ user_id: "../x" }, 400],
     [{ user_id: "Eve" }, 400],
     [{ user_id: "x".repeat(33) }, 400],
+    [{ user_id: "eve", display_name: "" }, 400],
+    [{ user_id: "eve", display_name: "a\0b" }, 400],
+    [{ user_id: "eve", display_name: "\u001b[2J" }, 400],
+    [{ user_id: "eve", display_name: "half a pair \ud800" }, 400],
+    [{ user_id: "eva", display_name: "Ева 🌱 O'Neil" }, 201],
     [{ user_id: "alice" }, 409],
   ])("POST /users with %j is a %i", async (body, status) => {
     expect((await world.call("POST", "/api/v2/users", ADMIN_TOKEN, body)).status).toBe(status);

@@ -163,6 +163,10 @@ test.each([
   "limit=201",
   "limit=x",
   "limit=1&limit=2",
+  "limit=",
+  "limit=1e1",
+  "limit=0x10",
+  "limit=%205",
   "state=DONE",
   "workload=dpo",
   "colour=red",
@@ -175,10 +179,15 @@ test.each([
 test.each([
   ["priority=1", "max_priority"],
   ["priority=101", "priority"],
+  ["priority=", "priority"],
+  ["priority=-1.0", "priority"],
   ["deadline=2020-01-01T00:00:00Z", "past"],
   ["deadline=tomorrow", "deadline"],
   ["max_runtime_s=0", "max_runtime_s"],
   ["max_runtime_s=1e999", "max_runtime_s"],
+  ["max_runtime_s=1e-9", "max_runtime_s"],
+  ["max_runtime_s=0.0001", "max_runtime_s"],
+  ["max_runtime_s=", "max_runtime_s"],
   ["name=", "name"],
   ["name=%1b[2J", "name"],
 ])("POST /tasks?%s is refused and says why", async (query, word) => {
@@ -279,7 +288,12 @@ test("the admin submits on behalf of a user, and only so", async () => {
     });
   }
   expect((await world.call("GET", "/api/v2/tasks?user=alice", ADMIN_TOKEN)).json().tasks).toHaveLength(1);
+  for (const nobody of ["nobody", "", "%00"]) {
+    const answer = await world.call("GET", `/api/v2/tasks?user=${nobody}`, ADMIN_TOKEN);
+    expect(answer.json(), nobody).toMatchObject({ status: 404, code: "not_found" });
+  }
   await world.call("POST", "/api/v2/users/alice:disable", ADMIN_TOKEN);
+  expect((await world.call("GET", "/api/v2/tasks?user=alice", ADMIN_TOKEN)).json().tasks).toHaveLength(1);
   expect((await world.call("POST", "/api/v2/tasks?user=alice", ADMIN_TOKEN, SPEC)).json()).toMatchObject({
     status: 409,
     code: "wrong_state",
