@@ -448,7 +448,10 @@ class Inner:
         if self.reason is None and self.problem is None:
             self.launched, self.started_at = True, utc_now()
             self.note(f"driver started: {self.attempt['argv'][0]} ({self.containment})")
-            os.write(self.go_w, b"g")
+            try:
+                os.write(self.go_w, b"g")
+            except BrokenPipeError:
+                pass  # killed while it was held (Ray's TERM goes to every process of a job); it is reaped as any other end
         os.close(self.go_w)
         self.go_w = None
 

@@ -1,4 +1,5 @@
 /** How a driver's end becomes an exit code and a result.json. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -32,6 +33,24 @@ describe.runIf(process.platform === "linux")("end of a driver", () => {
       error: null,
       ...result,
     });
+  });
+
+  it("a driver that is killed in the moment before it is let go is an end like any other, not a failure of the launcher", () => {
+    const launcher = join(import.meta.dirname, "../../src/launcher");
+    const script = `
+import os, sys, threading
+sys.path.insert(0, ${JSON.stringify(launcher)})
+import launch
+inner = object.__new__(launch.Inner)
+inner.ready, inner.reason, inner.problem, inner.launched = True, None, None, False
+inner.attempt, inner.containment = {"argv": ["true"]}, "pidns"
+inner.notes, inner.sayings = [], []
+reader, inner.go_w = os.pipe()
+os.close(reader)
+inner.release_driver()
+print(inner.launched, inner.go_w)
+`;
+    expect(execFileSync("python3", ["-B", "-c", script], { encoding: "utf8" })).toBe("True None\n");
   });
 
   it("a result is written only after the children that the driver left are dead", async () => {
