@@ -22,7 +22,17 @@ function needs(nodes: number, gpusPerNode: number, cpusPerNode = 1): Pick<Task, 
 }
 
 function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot {
-  return { now: NOW, open, nodes: [node("n1"), node("n2")], holds: [], users: new Map(), settings: SETTINGS, ...over };
+  return {
+    now: NOW,
+    open,
+    nodes: [node("n1"), node("n2")],
+    holds: [],
+    ended: [],
+    handingOver: [],
+    users: new Map(),
+    settings: SETTINGS,
+    ...over,
+  };
 }
 
 function one(task: Task, over: Partial<Snapshot> = {}, others: readonly Task[] = []): Decision {
@@ -69,6 +79,26 @@ describe("order of the queue", () => {
     expect(decisions.map((decision) => decision.task)).toEqual([big, ...small]);
     expect(launched(decisions)).toEqual(small.map((task) => task.taskId));
     expect(decisions[0]).toMatchObject({ kind: "hold", to: "PENDING_RESOURCES", waiting: { code: "no_capacity" } });
+  });
+
+  it("nobody overtakes a task that only waits for the GPUs of one that has just ended", () => {
+    const gang = waiting(needs(2, 8));
+    const small = waiting(needs(1, 2));
+    const ended = [holdOn("n1", 1)];
+    const [first, second] = decide(snapshot([gang, small], { ended, handingOver: ended }));
+    expect(first).toMatchObject({ kind: "hold", to: "QUEUED", waiting: { code: "cooling_down" }, nextRunAt: null });
+    expect(second).toMatchObject({ kind: "hold", to: "QUEUED", waiting: { code: "behind" } });
+    // Ray still counts what the ended task used: the same.
+    const nodes = [node("n1", { gpusUsed: 1 }), node("n2")];
+    expect(launched(decide(snapshot([gang, small], { nodes, ended, handingOver: ended })))).toEqual([]);
+  });
+
+  it("a leftover that stays, or a gang that would not fit all the same, holds up nobody", () => {
+    const gang = waiting(needs(2, 8));
+    const small = waiting(needs(1, 2));
+    const ended = [holdOn("n1", 1)];
+    expect(launched(decide(snapshot([gang, small], { ended })))).toEqual([small.taskId]);
+    expect(launched(decide(snapshot([gang, small], { holds: [holdOn("n2", 1)], ended, handingOver: ended })))).toEqual([small.taskId]);
   });
 
   it("a held or not yet due task does not keep the next one from starting", () => {
@@ -304,8 +334,10 @@ const anySnapshot = fc
     limit: fc.integer({ min: 1, max: 6 }),
     maxGpus: fc.option(fc.nat(16)),
     holds: fc.array(fc.record({ node: fc.nat(4), gpus: fc.nat(8), cpus: fc.nat(32) }), { maxLength: 4 }),
+    ended: fc.nat(2),
+    handingOver: fc.nat(2),
   })
-  .map(({ nodes, tasks, limit, maxGpus, holds }): Snapshot => {
+  .map(({ nodes, tasks, limit, maxGpus, holds, ended, handingOver }): Snapshot => {
     const open = tasks.map(({ exclusive, ...task }, index) =>
       sampleTask({
         ...task,
@@ -314,11 +346,14 @@ const anySnapshot = fc
         profile: { name: `${task.workload}@1`, verlVersion: "0.9.1", exclusive },
       }),
     );
+    const all = holds.map((hold) => holdOn(`n${hold.node}`, hold.gpus, hold.cpus));
     return {
       now: NOW,
       open,
       nodes: nodes === null ? null : nodes.map((each, index) => node(`n${index}`, each)),
-      holds: holds.map((hold) => holdOn(`n${hold.node}`, hold.gpus, hold.cpus)),
+      holds: all.slice(ended),
+      ended: all.slice(0, ended),
+      handingOver: all.slice(0, Math.min(ended, handingOver)),
       users: new Map([["alice", { disabled: false, maxRunning: null, maxGpus }]]),
       settings: { maxRunningTasks: limit, retryIntervalMs: 60_000 },
     };
@@ -336,7 +371,9 @@ describe("for every snapshot", () => {
   it("no node is given away beyond what is free, and each gang lies on different nodes", () => {
     fc.assert(
       fc.property(anySnapshot, (snap) => {
-        const free = new Map(freeCapacity(snap.nodes ?? [], snap.holds).map((each) => [each.node, { gpus: each.gpus, cpus: each.cpus }]));
+        const free = new Map(
+          freeCapacity(snap.nodes ?? [], [...snap.holds, ...snap.ended]).map((each) => [each.node, { gpus: each.gpus, cpus: each.cpus }]),
+        );
         for (const decision of decide(snap)) {
           if (decision.kind !== "launch") continue;
           expect(new Set(decision.placement.map((part) => part.node)).size).toBe(decision.task.needs.nodes);

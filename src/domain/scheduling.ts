@@ -16,8 +16,12 @@ export type Snapshot = {
   readonly open: readonly Task[];
   /** Null = Ray's head does not answer: nothing can start. */
   readonly nodes: readonly NodeView[] | null;
-  /** Placements of live attempts and of ended ones whose capacity is not yet seen free. */
+  /** Placements of live attempts. */
   readonly holds: readonly Hold[];
+  /** Placements of ended attempts whose capacity is not yet seen free. */
+  readonly ended: readonly Hold[];
+  /** Those of `ended` that ended a moment ago: nobody overtakes a task that only waits for them. */
+  readonly handingOver: readonly Hold[];
   readonly users: ReadonlyMap<string, UserAllowance>;
   readonly settings: SchedulerSettings;
 };
@@ -49,12 +53,22 @@ export function inOrder(tasks: readonly Task[]): readonly Task[] {
 /** One decision for every waiting task, in queue order. */
 export function decide(snapshot: Snapshot): readonly Decision[] {
   const live = snapshot.open.filter((task) => !isWaiting(task.state));
-  const free = freeCapacity(snapshot.nodes ?? [], snapshot.holds);
+  const free = freeCapacity(snapshot.nodes ?? [], [...snapshot.holds, ...snapshot.ended]);
+  const soon = soonFree(snapshot);
   const running: Task[] = [...live];
   const decisions: Decision[] = [];
   let ahead = 0;
+  let blocked = false;
   for (const task of inOrder(snapshot.open)) {
-    const decision = decideOne(task, snapshot, running, free, ahead);
+    const decision = decideOne(task, snapshot, running, blocked ? null : free, ahead);
+    const waitsForHandOver =
+      soon !== null && decision.kind === "hold" && decision.to === "PENDING_RESOURCES" && place(task.needs, soon) !== null;
+    if (waitsForHandOver) {
+      blocked = true;
+      ahead += 1;
+      decisions.push(handOverWait(task));
+      continue;
+    }
     decisions.push(decision);
     if (decision.kind === "launch") running.push(task);
     else if (decision.kind === "hold" && decision.waiting.code !== "held") ahead += 1;
@@ -62,7 +76,7 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
   return decisions;
 }
 
-function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], free: Free[], ahead: number): Decision {
+function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], free: Free[] | null, ahead: number): Decision {
   const { now, settings } = snapshot;
   const queued = (code: Waiting["code"], text: string, details: Waiting["details"] = {}, until: number | null = null): HoldBack => ({
     kind: "hold",
@@ -71,6 +85,7 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
     waiting: { code, text, details, until },
     nextRunAt: until,
   });
+  const behind = (): HoldBack => queued("behind", "behind other waiting tasks; `verlpool queue` shows its place");
   if (task.deadline !== null && now >= task.deadline) return { kind: "expire", task };
   const allowance = snapshot.users.get(task.userId);
   const due = isCapacityWait(task) ? null : dueAt(task, now);
@@ -80,7 +95,7 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   if (due !== null && now < due) return notDue(task, due, queued);
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
   if (running.length >= settings.maxRunningTasks) {
-    if (ahead > 0) return queued("behind", "behind other waiting tasks; `verlpool queue` shows its place");
+    if (ahead > 0) return behind();
     return queued("running_limit", `${running.length} of at most ${settings.maxRunningTasks} running (scheduler.max_running_tasks)`, {
       running: running.length,
       limit: settings.maxRunningTasks,
@@ -90,12 +105,28 @@ function decideOne(task: Task, snapshot: Snapshot, running: readonly Task[], fre
   if (limited !== null) return queued("user_limit", limited.text, limited.details);
   const shared = whyExclusive(task, running);
   if (shared !== null) return queued("exclusive", shared);
+  // Null = a task ahead waits for capacity that is being handed over to it.
+  if (free === null) return behind();
   const placement = place(task.needs, free);
   if (placement !== null) return { kind: "launch", task, placement };
   const waiting = whyNoCapacity(task.needs, free);
   const stored = Math.min(task.nextRunAt ?? 0, now + settings.retryIntervalMs);
   const next = now < stored ? stored : now + settings.retryIntervalMs;
   return { kind: "hold", task, to: "PENDING_RESOURCES", waiting: { ...waiting, until: next }, nextRunAt: next };
+}
+
+/** What is free once the attempts that ended a moment ago are gone from their nodes; null = none did. */
+function soonFree({ nodes, holds, ended, handingOver }: Snapshot): Free[] | null {
+  if (nodes === null || handingOver.length === 0) return null;
+  const leaving = new Set(handingOver.flatMap((hold) => hold.placement.map((part) => part.node)));
+  const settled = nodes.map((node) => (leaving.has(node.node) ? { ...node, gpusUsed: 0, cpusUsed: 0 } : node));
+  return freeCapacity(settled, [...holds, ...ended.filter((hold) => !handingOver.includes(hold))]);
+}
+
+/** A gang that fits as soon as the last one is gone from its nodes keeps its place: a smaller task behind it must not take them in those seconds. */
+function handOverWait(task: Task): Decision {
+  const text = "starts as soon as the GPUs of a task that has just ended are free again";
+  return { kind: "hold", task, to: "QUEUED", waiting: { code: "cooling_down", text, details: {}, until: null }, nextRunAt: null };
 }
 
 /** A wait for capacity that we decided ourselves is looked at in every pass; one that verl or Ray reported waits for its time. */

@@ -91,6 +91,18 @@ describe("capacity of ended attempts", () => {
     expect(handed.holds()).toEqual([]);
   });
 
+  it("is a hand-over for a minute; what stays longer is a leftover, still held but no reason to wait for", () => {
+    const handed = handOver(3_000);
+    handed.add("a", hold);
+    expect(handed.fresh()).toEqual([hold]);
+    handed.observe(view(4), [], 1_000);
+    handed.observe(view(4), [], 60_999);
+    expect(handed.fresh()).toEqual([hold]);
+    handed.observe(view(4), [], 61_000);
+    expect(handed.fresh()).toEqual([]);
+    expect(handed.holds()).toEqual([hold]);
+  });
+
   it("GPUs that live attempts hold there are not the ended one's", () => {
     const handed = handOver(0);
     handed.add("a", hold);

@@ -62,16 +62,22 @@ export type HandOver = {
   /** Updates from fresh nodes; `live` is what running attempts hold. */
   readonly observe: (nodes: readonly NodeView[], live: readonly Hold[], monotonicMs: number) => void;
   readonly holds: () => readonly Hold[];
+  /** Those that ended less than a minute ago. What stays longer is no hand-over but a leftover, and must not hold up the queue. */
+  readonly fresh: () => readonly Hold[];
 };
 
+const FRESH_MS = 60_000;
+
 export function handOver(cooldownMs: number): HandOver {
-  const ended = new Map<string, { readonly hold: Hold; cleanSince: number | null }>();
+  const ended = new Map<string, { readonly hold: Hold; cleanSince: number | null; firstSeen: number | null; isFresh: boolean }>();
   return {
     add: (submissionId, hold) => {
-      ended.set(submissionId, { hold, cleanSince: null });
+      ended.set(submissionId, { hold, cleanSince: null, firstSeen: null, isFresh: true });
     },
     observe: (nodes, live, now) => {
       for (const [submissionId, entry] of ended) {
+        entry.firstSeen ??= now;
+        entry.isFresh = now - entry.firstSeen < FRESH_MS;
         const clean = entry.hold.placement.every(({ node }) => isClean(node, nodes, live));
         if (!clean) entry.cleanSince = null;
         else if (entry.cleanSince === null) entry.cleanSince = now;
@@ -79,6 +85,7 @@ export function handOver(cooldownMs: number): HandOver {
       }
     },
     holds: () => [...ended.values()].map((entry) => entry.hold),
+    fresh: () => [...ended.values()].filter((entry) => entry.isFresh).map((entry) => entry.hold),
   };
 }
 

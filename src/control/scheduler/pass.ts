@@ -68,7 +68,9 @@ async function decideAll(
     now: deps.clock.now(),
     open,
     nodes: world.nodes,
-    holds: [...live, ...memory.handOver.holds()],
+    holds: live,
+    ended: memory.handOver.holds(),
+    handingOver: memory.handOver.fresh(),
     users: await allowances(deps, open),
     settings: deps.settings,
   });
