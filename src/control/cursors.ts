@@ -8,6 +8,24 @@ export type Cursors = {
   readonly read: (cursor: string, bound: string) => string;
 };
 
+export type PageRequest = { readonly cursor: string | null; readonly limit: number };
+
+/** One page of a list that is short enough to be read whole; `keyOf` is unique in it. */
+export function pageOf<Row>(
+  rows: readonly Row[],
+  keyOf: (row: Row) => string,
+  { cursor, limit }: PageRequest,
+  cursors: Cursors,
+  bound: string,
+): { readonly rows: readonly Row[]; readonly nextCursor: string | null } {
+  const after = cursor === null ? null : cursors.read(cursor, bound);
+  const last = after === null ? -1 : rows.findIndex((row) => keyOf(row) === after);
+  if (after !== null && last === -1) throw new AppError("bad_cursor", "the list has changed since; start again without the cursor");
+  const page = rows.slice(last + 1, last + 1 + limit);
+  const end = page.at(-1);
+  return { rows: page, nextCursor: end !== undefined && last + 1 + limit < rows.length ? cursors.make(keyOf(end), bound) : null };
+}
+
 const MAC_BYTES = 16;
 
 /** `secret` lives as long as the process or the database: a cursor is a convenience, not a right. */

@@ -1,6 +1,7 @@
 /** What a route's function is given and may answer. */
 import type { z } from "zod";
 import type { RouteId, ROUTES } from "../contract/routes.ts";
+import type { PageRequest } from "../control/cursors.ts";
 import type { Principal } from "../domain/types.ts";
 
 export type Body<Id extends RouteId> = (typeof ROUTES)[Id]["body"] extends {
@@ -35,6 +36,10 @@ export type Answer = {
 
 export function ok(value: unknown, headers: { readonly [name: string]: string } = {}): Answer {
   return { headers, body: { kind: "json", value } };
+}
+
+export function pageRequest(query: { readonly cursor?: string | undefined; readonly limit: number }): PageRequest {
+  return { cursor: query.cursor ?? null, limit: query.limit };
 }
 
 export type RouteFunctions = { readonly [Id in RouteId]: (call: Call<Id>) => Promise<Answer> };

@@ -2,9 +2,11 @@
 import { openApiDocument } from "../contract/openapi.ts";
 import { renderTaskSummary } from "../contract/render.ts";
 import type { LoopView } from "../control/scheduler/loop.ts";
+import { pageOf, type PageRequest } from "../control/cursors.ts";
 import { readNodes, readQueue } from "../control/read-pool.ts";
+import { actorOf } from "../domain/access.ts";
 import type { Principal } from "../domain/types.ts";
-import { type Answer, ok, type RouteFunctions } from "./call.ts";
+import { type Answer, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 type Status = "ok" | "degraded" | "failing";
@@ -26,7 +28,7 @@ export function poolRoutes(
         notes: queue.notes,
       });
     },
-    listNodes: async ({ principal }) => ok(await nodes(deps, principal)),
+    listNodes: async ({ principal, query }) => ok(await nodes(deps, principal, pageRequest(query))),
     listProfiles: async () =>
       ok({ profiles: (await deps.commands.list()).map((profile) => ({ ...profile, verl: [...profile.verl] })), next_cursor: null }),
     healthz: () => Promise.resolve(ok({ status: "ok" })),
@@ -51,12 +53,13 @@ function headOf(view: LoopView, principal: Principal) {
   return { state: "down", epoch: null, session: null, address: null, since: null, text };
 }
 
-async function nodes(deps: HttpDeps, principal: Principal) {
+async function nodes(deps: HttpDeps, principal: Principal, request: PageRequest) {
   const view = deps.loop.view();
-  const rows = await readNodes(deps.store, principal, view.nodes ?? []);
+  const all = await readNodes(deps.store, principal, view.nodes ?? []);
+  const page = pageOf(all, ({ node }) => node.rayNodeId, request, deps.cursors, `nodes ${actorOf(principal)}`);
   return {
     head: headOf(view, principal),
-    nodes: rows.map(({ node, gpusFree, cpusFree, tasks }) => ({
+    nodes: page.rows.map(({ node, gpusFree, cpusFree, tasks }) => ({
       node: node.node,
       state: "joined",
       why: null,
@@ -65,7 +68,7 @@ async function nodes(deps: HttpDeps, principal: Principal) {
       tasks,
       last_seen_at: null,
     })),
-    next_cursor: null,
+    next_cursor: page.nextCursor,
   };
 }
 

@@ -7,11 +7,12 @@ import { formatSubmissionId, formatTaskId } from "../domain/ids.ts";
 import { TASK_STATES } from "../domain/task-state.ts";
 import type { Principal, Task, TaskState } from "../domain/types.ts";
 import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../control/change-task.ts";
+import { pageOf } from "../control/cursors.ts";
 import { fitOf } from "../control/read-pool.ts";
 import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
 import type { Idempotency } from "../control/ports.ts";
 import { admit, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
-import { type Answer, type Call, ok, type RouteFunctions } from "./call.ts";
+import { type Answer, type Call, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 import { parseLabels } from "./labels.ts";
 import { readSubmission } from "./submission.ts";
@@ -72,8 +73,11 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
       return ok({ events: page.rows.map(renderEvent), next_cursor: page.nextCursor });
     },
     listAttempts: async (call) => {
-      const task = await find(call);
-      return ok({ attempts: (await deps.store.tasks.attempts(task.taskId)).map(renderAttempt), next_cursor: null });
+      const { taskId } = await find(call);
+      const attempts = await deps.store.tasks.attempts(taskId);
+      const bound = `attempts ${actorOf(call.principal)} ${taskId}`;
+      const page = pageOf(attempts, (one) => String(one.attempt), pageRequest(call.query), deps.cursors, bound);
+      return ok({ attempts: page.rows.map(renderAttempt), next_cursor: page.nextCursor });
     },
     cancelTask: async (call) => {
       const task = await cancelTask(deps, (await find(call)).taskId, actorOf(call.principal));

@@ -4,7 +4,8 @@ import { AppError } from "../domain/app-error.ts";
 import type { Limits } from "../domain/types.ts";
 import { cancelTask } from "../control/change-task.ts";
 import { createUser, getUser, issueToken, listTokens, listUsers, revokeToken, setLimits, setUserState } from "../control/users.ts";
-import { ok, type RouteFunctions } from "./call.ts";
+import { pageOf } from "../control/cursors.ts";
+import { ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 type UserRoutes = Pick<
@@ -61,8 +62,12 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
       const { revoked_at: _, last_used_at: __, ...wire } = renderToken(token);
       return created({ ...wire, token: secret });
     },
-    listTokens: async ({ params }) =>
-      ok({ tokens: (await listTokens(deps.users, param(params, "user_id"))).map(renderToken), next_cursor: null }),
+    listTokens: async ({ params, query }) => {
+      const userId = param(params, "user_id");
+      const tokens = await listTokens(deps.users, userId);
+      const page = pageOf(tokens, (token) => token.tokenId, pageRequest(query), deps.cursors, `tokens ${userId}`);
+      return ok({ tokens: page.rows.map(renderToken), next_cursor: page.nextCursor });
+    },
     revokeToken: async ({ params }) => {
       await revokeToken(deps.users, param(params, "user_id"), param(params, "token_id"));
       return { status: 204, body: { kind: "none" } };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { cells } from "../../src/cli/visible.ts";
-import { attemptWire, cliWorld, refuse, summaryWire, TASK_ID, taskWire } from "../support/cli-world.ts";
+import { attemptWire, cliWorld, type FakeRoutes, refuse, summaryWire, TASK_ID, taskWire } from "../support/cli-world.ts";
 
 const failure = {
   label: "cuda_oom",
@@ -322,6 +322,30 @@ test("nodes shows the head, what is free, own tasks and how many are of others",
   expect(cli.stdout()).toContain("head down at 10.0.0.1:6379 since 10m ago: no answer");
   expect(cli.stdout()).toMatch(new RegExp(`w-1 +alive +1/4 +16/52 +3s ago +${TASK_ID} 2 of others`));
   expect(cli.stdout()).toMatch(/w-2 +dirty .*a GPU is used by a stranger/);
+});
+
+test("nodes of all pages are one table and one object", async () => {
+  const head = { state: "up", epoch: null, session: null, address: null, since: null, text: null };
+  const node = { state: "joined", why: null, gpus: { total: 4, free: 4 }, cpus: { total: 8, free: 8 }, tasks: [], last_seen_at: null };
+  const routes: FakeRoutes = {
+    listNodes: (call) =>
+      call.query["cursor"] === "more"
+        ? { json: { head, nodes: [{ ...node, node: "w-2" }], next_cursor: null } }
+        : { json: { head, nodes: [{ ...node, node: "w-1" }], next_cursor: "more" } },
+  };
+  const cli = cliWorld({ routes });
+  expect(await cli.run("nodes")).toBe(0);
+  expect(cli.stdout()).toMatch(/w-1 [^]*w-2 /);
+  const json = cliWorld({ routes });
+  expect(await json.run("nodes", "--json")).toBe(0);
+  expect(JSON.parse(json.stdout())).toEqual({
+    head,
+    nodes: [
+      { ...node, node: "w-1" },
+      { ...node, node: "w-2" },
+    ],
+    next_cursor: null,
+  });
 });
 
 test("a pool without workers says that tasks are queued until one joins", async () => {

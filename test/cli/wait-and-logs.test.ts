@@ -107,7 +107,10 @@ test("logs --attempt all reads each attempt in order", async () => {
   const cli = cliWorld({
     routes: {
       getTask: { json: taskWire({ state: "RUNNING", attempts: 2, attempt: attemptWire({ attempt: 2 }) }) },
-      listAttempts: { json: { attempts: [attemptWire(), attemptWire({ attempt: 2 })], next_cursor: null } },
+      listAttempts: (call) =>
+        call.query["cursor"] === "more"
+          ? { json: { attempts: [attemptWire({ attempt: 2 })], next_cursor: null } }
+          : { json: { attempts: [attemptWire()], next_cursor: "more" } },
       readLogs: (call) => ({ text: `attempt ${String(call.query["attempt"])}\n` }),
     },
   });

@@ -29,6 +29,56 @@ test("nodes say what is free; addresses are for the admin", async () => {
   expect((await world.call("GET", "/api/v2/nodes", alice)).text).not.toContain("10.0.0");
 });
 
+test("nodes come by page", async () => {
+  const all = ["w1", "w2", "w3"].map((node) => ({ ...NODE, node, rayNodeId: `ray-${node}` }));
+  world.look({ head: HEAD, nodes: all, at: 0 });
+  const names = (answer: { nodes: { node: string }[] }): string[] => answer.nodes.map((one) => one.node);
+  const first = (await world.call("GET", "/api/v2/nodes?limit=2", alice)).json();
+  expect(names(first)).toEqual(["w1", "w2"]);
+  const next = `/api/v2/nodes?limit=2&cursor=${first.next_cursor}`;
+  const second = (await world.call("GET", next, alice)).json();
+  expect(names(second)).toEqual(["w3"]);
+  expect(second.next_cursor).toBe(null);
+  expect((await world.call("GET", next, ADMIN_TOKEN)).json()).toMatchObject({ status: 400, code: "bad_cursor" });
+  world.look({ nodes: all.filter((one) => one.node !== "w2") });
+  expect((await world.call("GET", next, alice)).json()).toMatchObject({ status: 400, code: "bad_cursor" });
+});
+
+test("every list takes limit and cursor, and refuses what is none", async () => {
+  const id = await world.submit(alice);
+  for (const [path, noun] of [
+    ["/api/v2/tasks", "tasks"],
+    ["/api/v2/users", "users"],
+    ["/api/v2/users/alice/tokens", "tokens"],
+    [`/api/v2/tasks/${id}/events`, "events"],
+    [`/api/v2/tasks/${id}/attempts`, "attempts"],
+    ["/api/v2/nodes", "nodes"],
+  ] as const) {
+    const list = (await world.call("GET", `${path}?limit=200`, ADMIN_TOKEN)).json();
+    expect(Array.isArray(list[noun]), path).toBe(true);
+    expect(list.next_cursor, path).toBe(null);
+    for (const limit of ["0", "201", "-1", "x", ""])
+      expect((await world.call("GET", `${path}?limit=${limit}`, ADMIN_TOKEN)).json(), `${path} ${limit}`).toMatchObject({
+        status: 400,
+        code: "bad_parameter",
+      });
+    expect((await world.call("GET", `${path}?cursor=x`, ADMIN_TOKEN)).json(), path).toMatchObject({ status: 400, code: "bad_cursor" });
+  }
+});
+
+test("tokens come by page, each once", async () => {
+  for (const name of ["b", "c", "d", "e"]) await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name });
+  const seen: string[] = [];
+  let cursor = "";
+  for (let i = 0; i < 3; i += 1) {
+    const page = (await world.call("GET", `/api/v2/users/alice/tokens?limit=2${cursor}`, ADMIN_TOKEN)).json();
+    seen.push(...page.tokens.map((one: { name: string }) => one.name));
+    cursor = `&cursor=${page.next_cursor}`;
+    expect(page.next_cursor === null).toBe(i === 2);
+  }
+  expect(seen.toSorted()).toEqual(["b", "c", "d", "e", "test"]);
+});
+
 test("the queue gives positions in order, counts what is hidden, and says when GPUs stand idle because of a setting", async () => {
   const bob = await world.user("bob");
   world.look({ head: HEAD, nodes: [NODE] });

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Api } from "../client.ts";
 import { type FollowOptions, followLog, type FollowSink } from "../follow-loop.ts";
 import { exitOfState, sayEnd } from "../outcome.ts";
+import { allPages } from "../pages.ts";
 import { taskIdText, wholeNumber } from "../parse-values.ts";
 import { interruptible } from "../patience.ts";
 import { usageError } from "../problem-error.ts";
@@ -107,8 +108,8 @@ export async function runLogs(session: Session, options: LogsOptions): Promise<n
   }
   const attempts =
     options.attempt === "all"
-      ? (await api.call("listAttempts", { path: { task_id: task.task_id }, about: options.id })).value.attempts.map((one) =>
-          String(one.attempt),
+      ? (await allPages(api, "listAttempts", { path: { task_id: task.task_id }, about: options.id })).flatMap((page) =>
+          page.value.attempts.map((one) => String(one.attempt)),
         )
       : // The number, so that a new attempt in the middle of the reading does not mix two logs.
         [options.attempt === null || options.attempt === "latest" ? String(task.attempt.attempt) : options.attempt];

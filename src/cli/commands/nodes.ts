@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { NodesWire } from "../../contract/resources.ts";
 import { paintState, relativeTime, table } from "../output.ts";
+import { allPages, joinedRaw } from "../pages.ts";
 import { type Session, widthOf } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
@@ -19,21 +20,23 @@ function headText(session: Session, { head }: NodesWire): string {
 
 export async function runNodes(session: Session, options: { readonly json: boolean }): Promise<number> {
   const api = await session.api();
-  const { value, raw } = await api.call("listNodes");
+  const pages = await allPages(api, "listNodes");
   if (options.json) {
-    await session.printJson(raw);
+    await session.printJson(joinedRaw(pages, "nodes"));
     return 0;
   }
   const now = session.world.clock.now();
-  const rows = value.nodes.map((node) => [
-    node.node,
-    node.state,
-    `${node.gpus.free}/${node.gpus.total}`,
-    `${node.cpus.free}/${node.cpus.total}`,
-    relativeTime(node.last_seen_at, now),
-    tasksText(node.tasks),
-    node.why?.text ?? "",
-  ]);
+  const rows = pages
+    .flatMap((page) => page.value.nodes)
+    .map((node) => [
+      node.node,
+      node.state,
+      `${node.gpus.free}/${node.gpus.total}`,
+      `${node.cpus.free}/${node.cpus.total}`,
+      relativeTime(node.last_seen_at, now),
+      tasksText(node.tasks),
+      node.why?.text ?? "",
+    ]);
   const columns = [
     { title: "NODE", min: 8 },
     { title: "STATE", style: paintState },
@@ -43,7 +46,8 @@ export async function runNodes(session: Session, options: { readonly json: boole
     { title: "TASKS", min: 12, keep: "end" as const },
     { title: "WHY", min: 10 },
   ];
-  await session.print(headText(session, value));
+  const [first] = pages;
+  if (first !== undefined) await session.print(headText(session, first.value));
   if (rows.length > 0) await session.print(table(columns, rows, session.paint, widthOf(session)));
   else await session.say("no worker is in the pool; tasks are queued until one joins");
   return 0;

@@ -1,6 +1,7 @@
 /** Admin: tokens of users. */
 import type { Command } from "commander";
 import { relativeTime, table } from "../output.ts";
+import { allPages, joinedRaw } from "../pages.ts";
 import { instantValue } from "../parse-values.ts";
 import { type Session, widthOf } from "../session.ts";
 import { visible } from "../visible.ts";
@@ -41,22 +42,24 @@ export async function runTokenCreate(session: Session, options: CreateTokenOptio
 
 export async function runTokenList(session: Session, options: { readonly userId: string; readonly json: boolean }): Promise<number> {
   const api = await session.api();
-  const { value, raw } = await api.call("listTokens", { path: { user_id: options.userId }, about: options.userId });
+  const pages = await allPages(api, "listTokens", { path: { user_id: options.userId }, about: options.userId });
   if (options.json) {
-    await session.printJson(raw);
+    await session.printJson(joinedRaw(pages, "tokens"));
     return 0;
   }
   const now = session.world.clock.now();
-  const rows = value.tokens.map((token) => [
-    token.token_id,
-    token.name,
-    token.scope,
-    `…${token.last4}`,
-    relativeTime(token.created_at, now),
-    token.expires_at === null ? "never" : relativeTime(token.expires_at, now),
-    relativeTime(token.last_used_at, now),
-    token.revoked_at === null ? "" : `revoked ${relativeTime(token.revoked_at, now)}`,
-  ]);
+  const rows = pages
+    .flatMap((page) => page.value.tokens)
+    .map((token) => [
+      token.token_id,
+      token.name,
+      token.scope,
+      `…${token.last4}`,
+      relativeTime(token.created_at, now),
+      token.expires_at === null ? "never" : relativeTime(token.expires_at, now),
+      relativeTime(token.last_used_at, now),
+      token.revoked_at === null ? "" : `revoked ${relativeTime(token.revoked_at, now)}`,
+    ]);
   const columns = ["TOKEN ID", "NAME", "SCOPE", "ENDS IN", "CREATED", "EXPIRES", "USED", ""].map((title) =>
     title === "NAME" ? { title, min: 8 } : { title },
   );

@@ -4,6 +4,7 @@ import type { LimitsView } from "../answers.ts";
 import type { UserWire } from "../../contract/resources.ts";
 import type { Api } from "../client.ts";
 import { paintState, relativeTime, sheet, table } from "../output.ts";
+import { allPages } from "../pages.ts";
 import { limitValue, wholeNumber } from "../parse-values.ts";
 import { CliError, EXIT } from "../problem-error.ts";
 import { type Session, widthOf } from "../session.ts";
@@ -11,17 +12,9 @@ import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
 async function readUsers(api: Api) {
-  const users: UserWire[] = [];
-  const raw: unknown[] = [];
-  let cursor: string | null = null;
-  do {
-    const query: { readonly limit: number; readonly cursor: string | null } = { limit: 200, cursor };
-    const answer = await api.call("listUsers", { query });
-    users.push(...answer.value.users);
-    raw.push(...(answer.raw as { readonly users: readonly unknown[] }).users);
-    cursor = answer.value.next_cursor;
-  } while (cursor !== null);
-  return { users, raw };
+  const pages = await allPages(api, "listUsers");
+  const raw = pages.flatMap((page) => (page.raw as { readonly users: readonly unknown[] }).users);
+  return { users: pages.flatMap((page) => page.value.users), raw };
 }
 
 function limitText(value: number | null): string {
