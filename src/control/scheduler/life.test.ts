@@ -182,7 +182,7 @@ describe("several tasks", () => {
     world.lastStart().finish();
     await world.passUntilState(first.taskId, "SUCCEEDED");
     await world.pass();
-    expect((await world.task(second.taskId)).state).toBe("PENDING_RESOURCES");
+    expect(await world.task(second.taskId)).toMatchObject({ state: "QUEUED", waiting: { code: "cooling_down" } });
     await world.passFor(5_000);
     await world.passUntilState(second.taskId, "RUNNING");
   });
