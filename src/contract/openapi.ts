@@ -76,7 +76,12 @@ function responses(route: Route, components: Json): Json {
         ? {}
         : {
             "text/plain": { schema: { type: "string" } },
-            ...(answer.kind === "sse-or-text" ? { "text/event-stream": { schema: { type: "string" } } } : {}),
+            ...(answer.kind === "sse-or-text"
+              ? {
+                  // No schema: OpenAPI 3.1 has no word for one event of a stream.
+                  "text/event-stream": {},
+                }
+              : {}),
           };
   out[String(route.status)] = { description: route.summary, ...(answer.kind === "none" ? {} : { content }) };
   const byStatus = Map.groupBy(new Set(errorCodes(route)), (code) => PROBLEMS[code].status);

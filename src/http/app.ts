@@ -57,7 +57,9 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
 function addHooks(app: FastifyInstance, deps: HttpDeps): void {
   app.addHook("onRequest", (request, reply, done) => {
     void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
-    done(headerProblem(request.raw) ?? undefined);
+    // Before a body is read: what can't be sent here is no matter of its type or size.
+    if (request.is404) void refuseUnknown(request, reply);
+    else done(headerProblem(request.raw) ?? undefined);
   });
   app.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "unknown";
@@ -77,21 +79,18 @@ function addHooks(app: FastifyInstance, deps: HttpDeps): void {
       );
     return sendRefusal(reply, refusal);
   });
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = allowedMethods(request.url.split("?")[0] ?? "");
-    if (allowed.length === 0)
-      return sendRefusal(reply, {
-        body: problem("not_found", "no such route; GET /openapi.json lists them"),
-        headers: {},
-        unexpected: false,
-      });
-    const headers = { Allow: allowed.join(", ") };
-    return sendRefusal(reply, {
-      body: problem("method_not_allowed", `${request.method} is not possible here; ${headers.Allow} is`),
-      headers,
-      unexpected: false,
-    });
-  });
+}
+
+function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const allowed = allowedMethods(request.url.split("?")[0] ?? "");
+  // An id that no route takes, such as one with an encoded colon before `:cancel`, is not the method's fault.
+  if (allowed.length === 0 || allowed.includes(request.method)) {
+    const body = problem("not_found", "no such route; GET /openapi.json lists them");
+    return sendRefusal(reply, { body, headers: {}, unexpected: false });
+  }
+  const headers = { Allow: allowed.join(", ") };
+  const body = problem("method_not_allowed", `${request.method} is not possible here; ${headers.Allow} is`);
+  return sendRefusal(reply, { body, headers, unexpected: false });
 }
 
 /** `{task_id}:cancel` of the table as the router spells it: a parameter up to the colon, then a literal colon. */
@@ -102,7 +101,7 @@ export function routerPath(path: string): string {
     .replaceAll(/\{(\w+)\}/g, ":$1");
 }
 
-function allowedMethods(path: string): readonly string[] {
+function allowedMethods(path: string): string[] {
   const routes: Route[] = Object.values(ROUTES);
   return routes
     .filter((route) => new RegExp(`^${route.path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/:]+")}$`).test(path))

@@ -120,6 +120,18 @@ describe("the authorization matrix", () => {
     },
   );
 
+  test("a path that there is not is a 404 whatever is sent to it, also an id that holds an encoded colon", async () => {
+    const body = Buffer.from("a=b");
+    const form = { "content-type": "application/x-www-form-urlencoded" };
+    expect((await world.call("POST", "/api/v2/nothing", tokens.owner, body, form)).json()).toMatchObject({
+      status: 404,
+      code: "not_found",
+    });
+    expect((await world.call("PUT", "/api/v2/tasks", tokens.owner, body, form)).json()).toMatchObject({ status: 405 });
+    for (const path of ["/api/v2/tasks/a%3Ab:cancel", "/api/v2/users/a%3Ab:enable"])
+      expect((await world.call("POST", path, ADMIN_TOKEN)).json(), path).toMatchObject({ status: 404, code: "not_found" });
+  });
+
   test.each(["/api/v2/tasks/", "//api/v2/tasks", "/API/v2/tasks", "/api/v2/tasks;a=b", "/api/v2/%2e%2e/users", "/api/v1/tasks"])(
     "%s is no way around the table",
     async (path) => {
