@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decide, type Decision, type Hold, inOrder, type Snapshot, whyNoCapacity, freeCapacity } from "./scheduling.ts";
+import { decide, type Decision, type Hold, inOrder, type Snapshot, isHandedOver, whyNoCapacity, freeCapacity } from "./scheduling.ts";
 import type { NodeView, Task, Waiting } from "./types.ts";
 import { sampleTask } from "../../test/support/sample-task.ts";
 
@@ -305,8 +305,27 @@ describe("placement", () => {
   });
 
   it("takes the larger of what Ray shows used and what our ledger holds, never their sum", () => {
-    const [free] = freeCapacity([node("n1", { gpusUsed: 3, cpusUsed: 10 })], [holdOn("n1", 2, 30)]);
-    expect(free).toMatchObject({ gpus: 5, cpus: 70 });
+    const [free] = freeCapacity([node("n1", { gpusUsed: 3, cpusUsed: 10 })], [holdOn("n1", 4, 30)]);
+    expect(free).toMatchObject({ gpus: 4, cpus: 70 });
+  });
+
+  it("where Ray put a gang on another node than planned, the node that is really free is given away", () => {
+    const nodes = [node("n1"), node("n2", { gpusUsed: 8, cpusUsed: 24 })];
+    expect(one(waiting(needs(1, 8)), { nodes, holds: [holdOn("n1", 8)] })).toMatchObject({ placement: [{ node: "n1" }] });
+  });
+
+  it("while a gang is still starting, the node that it was planned for is not given away", () => {
+    expect(one(waiting(needs(2, 8)), { nodes: [node("n1"), node("n2", { gpusUsed: 4 })], holds: [holdOn("n1", 8)] }).kind).toBe("hold");
+  });
+
+  it("an ended attempt is handed over when its nodes, or the pool as a whole, use no more than live ones hold", () => {
+    const [planned1, planned2] = [holdOn("n1", 8), holdOn("n2", 8)];
+    const used = (n1: number, n2: number) => [node("n1", { gpusUsed: n1 }), node("n2", { gpusUsed: n2 })];
+    expect(isHandedOver(planned1, used(8, 8), [planned2])).toBe(false);
+    expect(isHandedOver(planned1, used(0, 8), [planned2])).toBe(true);
+    // Ray had swapped the two: the live one runs on n1.
+    expect(isHandedOver(planned1, used(8, 0), [planned2])).toBe(true);
+    expect(isHandedOver(planned1, used(1, 8), [planned2])).toBe(false);
   });
 
   it("capacity of an ended attempt is not given away while it is held for hand-over", () => {

@@ -188,24 +188,39 @@ export function gpusOf(needs: Needs): number {
   return needs.nodes * needs.gpusPerNode;
 }
 
-/** Free = total minus the larger of what Ray reports used (stale by seconds) and what our own ledger holds there. */
+/**
+ * Once Ray shows as many GPUs used as our ledger holds, Ray's own word says where they are: it places drivers and gangs itself, not where they were
+ * planned. Until then (a gang still starting, Ray's report late by seconds) each node counts the larger of the two.
+ */
 export function freeCapacity(nodes: readonly NodeView[], holds: readonly Hold[]): Free[] {
+  const parts = holds.flatMap((hold) => hold.placement);
+  const held = parts.reduce((sum, part) => sum + part.gpus, 0);
+  const allShown = held > 0 && gpusUsed(nodes) >= held;
   return nodes.map((node) => {
-    let gpus = 0;
-    let cpus = 0;
-    for (const hold of holds) {
-      for (const part of hold.placement) {
-        if (part.node !== node.node) continue;
-        gpus += part.gpus;
-        cpus += part.cpus;
-      }
-    }
+    const planned = allShown ? [] : parts.filter((part) => part.node === node.node);
+    const gpus = planned.reduce((sum, part) => sum + part.gpus, 0);
+    const cpus = planned.reduce((sum, part) => sum + part.cpus, 0);
     return {
       node: node.node,
       total: node,
       gpus: Math.max(0, node.gpusTotal - Math.max(node.gpusUsed, gpus)),
       cpus: Math.max(0, node.cpusTotal - Math.max(node.cpusUsed, cpus)),
     };
+  });
+}
+
+function gpusUsed(nodes: readonly NodeView[]): number {
+  return nodes.reduce((sum, node) => sum + node.gpusUsed, 0);
+}
+
+/** Nothing is left of an ended attempt: its nodes, or the pool as a whole, use no more GPUs than live attempts hold. */
+export function isHandedOver(ended: Hold, nodes: readonly NodeView[], live: readonly Hold[]): boolean {
+  const parts = live.flatMap((hold) => hold.placement);
+  if (gpusUsed(nodes) <= parts.reduce((sum, part) => sum + part.gpus, 0)) return true;
+  return ended.placement.every(({ node: name }) => {
+    const node = nodes.find((candidate) => candidate.node === name);
+    const held = parts.filter((part) => part.node === name).reduce((sum, part) => sum + part.gpus, 0);
+    return node === undefined || node.gpusUsed <= held;
   });
 }
 

@@ -2,7 +2,7 @@
  * What the scheduler remembers between passes, in this process only: a restart starts every interval anew, which can only lengthen a wait.
  * Waits for a silent launcher count healthy time: time in which our own write to the same storage succeeded at least every 10 s.
  */
-import type { Hold } from "../../domain/scheduling.ts";
+import { type Hold, isHandedOver } from "../../domain/scheduling.ts";
 import type { AttemptFiles, NodeView } from "../../domain/types.ts";
 
 const MAX_PROBE_GAP_MS = 10_000;
@@ -78,7 +78,7 @@ export function handOver(cooldownMs: number): HandOver {
       for (const [submissionId, entry] of ended) {
         entry.firstSeen ??= now;
         entry.isFresh = now - entry.firstSeen < FRESH_MS;
-        const clean = entry.hold.placement.every(({ node }) => isClean(node, nodes, live));
+        const clean = isHandedOver(entry.hold, nodes, live);
         if (!clean) entry.cleanSince = null;
         else if (entry.cleanSince === null) entry.cleanSince = now;
         if (entry.cleanSince !== null && now - entry.cleanSince >= cooldownMs) ended.delete(submissionId);
@@ -87,11 +87,4 @@ export function handOver(cooldownMs: number): HandOver {
     holds: () => [...ended.values()].map((entry) => entry.hold),
     fresh: () => [...ended.values()].filter((entry) => entry.isFresh).map((entry) => entry.hold),
   };
-}
-
-function isClean(node: string, nodes: readonly NodeView[], live: readonly Hold[]): boolean {
-  const view = nodes.find((candidate) => candidate.node === node);
-  if (view === undefined) return true;
-  const held = live.flatMap((hold) => hold.placement).filter((part) => part.node === node);
-  return view.gpusUsed <= held.reduce((sum, part) => sum + part.gpus, 0);
 }
