@@ -267,8 +267,8 @@ export type CommonFiles = {
   readonly check: (path: string, expect: "file" | "directory") => Promise<PathCheck>;
   /** The text of `verl/version/version` under a code tree; null = not there. */
   readonly verlVersion: (codePath: string) => Promise<string | null>;
-  /** Whether hf repo `id` lies in the offline cache. */
-  readonly hasModel: (id: string) => Promise<boolean>;
+  /** Whether hf repo `id` lies in the offline cache; `unknown` where storage does not answer. */
+  readonly hasModel: (id: string) => Promise<"there" | "missing" | "unknown">;
 };
 
 // ---------------------------------------------------------------- ray

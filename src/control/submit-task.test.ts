@@ -34,7 +34,7 @@ function deps(): SubmitDeps {
     common: {
       check: (path) => Promise.resolve(checks.get(path) ?? { kind: "ok" }),
       verlVersion: () => Promise.resolve("0.9.1"),
-      hasModel: (id) => Promise.resolve(models.has(id)),
+      hasModel: (id) => Promise.resolve(models.has(id) ? "there" : "missing"),
     },
     commands: {
       choose: () => Promise.resolve(CHOICE),

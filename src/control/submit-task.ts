@@ -80,19 +80,24 @@ async function checkWorld(common: CommonFiles, submission: Submission): Promise<
     ...(spec.modelId.startsWith("/") ? [["model_id", spec.modelId, "directory"] satisfies [string, string, "directory"]] : []),
   ];
   for (const [field, path, expect] of looks) note(field, path, await common.check(path, expect), submission, errors, warnings);
-  if (!spec.modelId.startsWith("/") && !(await common.hasModel(spec.modelId))) {
-    errors.push(
-      fieldError(
-        submission,
-        "model_id",
-        `model ${spec.modelId} is not in /private/common/hf`,
-        spec.modelId,
-        "a model that was pulled: verlpool model pull, or a path under /private/common/",
-      ),
-    );
-  }
+  if (!spec.modelId.startsWith("/")) await checkRepo(common, submission, errors, warnings);
   if (errors.length > 0) throw new AppError("preflight_failed", errors.map((error) => error.message).join("; "), { fields: errors });
   return warnings;
+}
+
+async function checkRepo(common: CommonFiles, submission: Submission, errors: FieldProblem[], warnings: Warning[]): Promise<void> {
+  const { modelId } = submission.spec;
+  const found = await common.hasModel(modelId);
+  if (found === "unknown") {
+    warnings.push({
+      code: "not_checked",
+      field: "model_id",
+      text: `the cache of ${modelId} could not be read in time; it is looked up when the task starts`,
+    });
+  } else if (found === "missing") {
+    const allowed = "a model that was pulled: verlpool model pull, or a path under /private/common/";
+    errors.push(fieldError(submission, "model_id", `model ${modelId} is not in /private/common/hf`, modelId, allowed));
+  }
 }
 
 function note(field: string, path: string, check: PathCheck, submission: Submission, errors: FieldProblem[], warnings: Warning[]): void {

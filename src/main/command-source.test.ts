@@ -31,7 +31,7 @@ describe("profiles", () => {
     const common = {
       check: () => Promise.reject(new Error("unused")),
       verlVersion: () => Promise.resolve(null),
-      hasModel: () => Promise.resolve(false),
+      hasModel: () => Promise.resolve("missing" as const),
     };
     const source = commandSource(SETTINGS, () => Promise.resolve(files), common, clock, log);
     const builtin = (await source.list()).length;

@@ -6,7 +6,7 @@ const SAME_PRESS_MS = 500;
 export type SecondSignal = "exits" | "is ignored";
 
 /**
- * Aborts at the first SIGINT or SIGTERM. A second one ends the process at once, since every step is safe to be killed in; or it is ignored, for
+ * Aborts at the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once, since every step is safe to be killed in; or it is ignored, for
  * programs that started other processes and must take them down.
  */
 export function stopSignal(second: SecondSignal = "exits"): AbortSignal {
@@ -20,5 +20,7 @@ export function stopSignal(second: SecondSignal = "exits"): AbortSignal {
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
+  // The terminal is gone: the same.
+  process.on("SIGHUP", stop);
   return controller.signal;
 }

@@ -95,16 +95,16 @@ describe("verlVersion", () => {
 
 describe("hasModel", () => {
   it("looks for a snapshot with a config in the offline cache", async () => {
-    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe(false);
+    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe("missing");
     const snapshot = join(root, "common/hf/hub/models--Qwen--Qwen2.5-0.5B-Instruct/snapshots/abc");
     mkdirSync(snapshot, { recursive: true });
-    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe(false);
+    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe("missing");
     // As huggingface_hub lays it out: a link to a blob.
     put(join(root, "common/hf/hub/models--Qwen--Qwen2.5-0.5B-Instruct/blobs/b"), "{}");
     symlinkSync("../../blobs/b", join(snapshot, "config.json"));
-    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe(true);
+    expect(await files.hasModel("Qwen/Qwen2.5-0.5B-Instruct")).toBe("there");
     put(join(root, "common/hf/models--o--n/snapshots/s/config.json"));
-    expect(await files.hasModel("o/n")).toBe(true);
-    expect(await files.hasModel("../x")).toBe(false);
+    expect(await files.hasModel("o/n")).toBe("there");
+    expect(await files.hasModel("../x")).toBe("missing");
   });
 });

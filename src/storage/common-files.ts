@@ -2,7 +2,7 @@ import type { CommonFiles } from "../control/ports.ts";
 import type { CallStorage } from "./storage-client.ts";
 import { isStorageTrouble } from "./trouble.ts";
 
-/** `check` answers `unknown` where storage does not; the other two reject with StorageTrouble. */
+/** `check` and `hasModel` answer `unknown` where storage does not; `verlVersion` rejects with StorageTrouble. */
 export function commonFiles(call: CallStorage): CommonFiles {
   return {
     check: async (path, expect) => {
@@ -14,6 +14,13 @@ export function commonFiles(call: CallStorage): CommonFiles {
       }
     },
     verlVersion: (codePath) => call("verlVersion", { codePath }),
-    hasModel: (id) => call("hasModel", { id }),
+    hasModel: async (id) => {
+      try {
+        return (await call("hasModel", { id })) ? "there" : "missing";
+      } catch (error) {
+        if (isStorageTrouble(error)) return "unknown";
+        throw error;
+      }
+    },
   };
 }

@@ -48,9 +48,8 @@ export async function upCommand(options: UpOptions, environment: Environment, ho
   const places = placesOf(root, environment);
   const running = readRecord(places.recordFile);
   if (running !== null && isAlive(running.up)) {
-    await stderr.write(
-      `verlpool: a pool on ${root} runs already (pid ${running.up.pid}${running.url === null ? ", not ready yet" : `, ${running.url}`}); end it with: verlpool down --root ${root}\n`,
-    );
+    await stderr.write(`verlpool: ${runsAlready(root, running)}
+`);
     return 1;
   }
   const signal = stopSignal("is ignored");
@@ -74,9 +73,16 @@ export async function upCommand(options: UpOptions, environment: Environment, ho
   return 0;
 }
 
+function runsAlready(root: string, record: RunRecord): string {
+  const where = record.url === null ? "not ready yet" : record.url;
+  return `a pool on ${root} runs already (pid ${record.up.pid}, ${where}); end it with: verlpool down --root ${root}`;
+}
+
 /** Runs until the signal, or until the pool ends by itself; then everything it started is down. */
 export async function runUp(plan: UpPlan, environment: Environment, home: string, say: Talk, signal: AbortSignal): Promise<number> {
   const places = placesOf(plan.root, environment);
+  const other = readRecord(places.recordFile);
+  if (other !== null && isAlive(other.up)) throw new Error(runsAlready(plan.root, other));
   const up = recordProcess("up", process.pid);
   if (up === null) throw new Error("the start time of this very process can't be read from /proc");
   let record: RunRecord = { schema: 1, up, processes: [], url: null, dashboard_url: null, started_at: new Date(clock.now()).toISOString() };
@@ -107,13 +113,21 @@ export async function runUp(plan: UpPlan, environment: Environment, home: string
     if (!ended.aborted) throw error;
     return 130;
   } finally {
-    await say("stopping …");
     stop.abort();
-    // The server first: an attempt that the pool's end interrupts is followed at the next start.
+    await takeDown(server, pool, places, log);
+    await say("stopped; no process of this pool is left");
+  }
+}
+
+/** The server first: an attempt that the pool's end interrupts is followed at the next start. Whatever fails on the way, the pool comes down. */
+async function takeDown(server: RunningServer | null, pool: LocalPool | null, places: Places, log: Log): Promise<void> {
+  try {
     await server?.closed;
+  } catch (error) {
+    log.error({ error: String(error) }, "the server did not close in order");
+  } finally {
     await pool?.stop();
     removeRecord(places.recordFile);
-    await say("stopped; no process of this pool is left");
   }
 }
 
@@ -169,7 +183,9 @@ function startPool(
 export function adminTokenOf(places: Places, environment: Environment): string {
   const given = environment["MVP_INTERNAL_TOKEN"] ?? "";
   if (given.length >= 16) return given;
-  if (existsSync(places.adminTokenFile)) return readFileSync(places.adminTokenFile, "utf8").trim();
+  const kept = existsSync(places.adminTokenFile) ? readFileSync(places.adminTokenFile, "utf8").trim() : "";
+  // A full disk may have left it empty.
+  if (kept.length >= 16) return kept;
   const token = randomBytes(24).toString("hex");
   writeFileSync(places.adminTokenFile, `${token}\n`, { mode: 0o600 });
   return token;
