@@ -3,11 +3,13 @@ import { ConfigError } from "../config/config.ts";
 import type { Environment } from "./load-config.ts";
 
 const LEAST_LENGTH = 16;
+/** What an Authorization header may hold (control/authenticate.ts): a longer one could never be given. */
+const MOST_LENGTH = 512;
 const DEVELOPMENT_TOKEN = "mvp-dev-token";
 
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
 
-/** Throws ConfigError when the variable is unset, empty, short or the well-known one, unless `--dev` on loopback. */
+/** Throws ConfigError when the variable is unset, empty, short, far too long or the well-known one, unless `--dev` on loopback. */
 export function adminToken(variable: string, environment: Environment, dev: boolean, host: string): string {
   const token = environment[variable] ?? "";
   if (dev && !LOOPBACK.has(host)) throw new ConfigError(`--dev listens on loopback only, not on ${host}`);
@@ -18,6 +20,7 @@ export function adminToken(variable: string, environment: Environment, dev: bool
       `${variable} is not set: give the admin token there, at least ${LEAST_LENGTH} characters, e.g. ${variable}=$(openssl rand -hex 24)`,
     );
   }
+  if (token.length > MOST_LENGTH) throw new ConfigError(`${variable} has ${token.length} characters; at most ${MOST_LENGTH} are possible`);
   if (dev) return token;
   if (token === DEVELOPMENT_TOKEN) throw new ConfigError(`${variable} is the development token; choose another, or start with --dev`);
   if (token.length < LEAST_LENGTH)

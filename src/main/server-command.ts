@@ -33,10 +33,14 @@ export async function serverCommand(options: ServerOptions, environment: Environ
   return 0;
 }
 
-/** A database URL may hold a password: only its scheme and host are shown. */
-function shown(name: ConfigKey, value: unknown): unknown {
-  const secret = "secret" in KEYS[name];
-  return secret && typeof value === "string" ? value.replace(/\/\/[^@/]*@/, "//…@") : value;
+/** A URL may hold a password, before its host or in its query: neither is shown. */
+function shown(value: unknown): unknown {
+  const scheme = typeof value === "string" ? /^[a-z][a-z0-9+.-]*:\/\//.exec(value)?.[0] : undefined;
+  if (typeof value !== "string" || scheme === undefined) return value;
+  if (!URL.canParse(value)) return `${scheme}…`;
+  const url = new URL(value);
+  if (url.username + url.password + url.search === "") return value;
+  return `${scheme}${url.username + url.password === "" ? "" : "…@"}${url.host}${url.pathname}${url.search === "" ? "" : "?…"}`;
 }
 
 export async function configShowCommand(
@@ -48,7 +52,7 @@ export async function configShowCommand(
   const { config, file } = loadConfig(options.config, flagsOf(options), environment);
   const rows = (Object.keys(config) as ConfigKey[]).map((name) => ({
     key: name,
-    value: shown(name, config[name].value),
+    value: shown(config[name].value),
     origin: config[name].origin,
     about: KEYS[name].about,
   }));
