@@ -22,6 +22,7 @@ import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
 import { openStore } from "../store/open-store.ts";
+import { apiAddress } from "./api-address.ts";
 import { asset, assetNames } from "./assets.ts";
 import { clock, ids } from "./clock.ts";
 import { commandSource } from "./command-source.ts";
@@ -128,7 +129,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   };
   const app = createApp(deps);
   opened.push(() => app.close());
-  const url = await app.listen({ host: settings.host, port: settings.port });
+  const url = apiAddress(await app.listen({ host: settings.host, port: settings.port }), settings.host, hostname());
   await publishApi(settings, storage.call, url, log);
   const background = Promise.all([loop.run(signal), head.run(signal)]);
   return { url, closed: background.then(() => closeAll(opened)) };
