@@ -28,8 +28,17 @@ export function authenticator(users: UserStore, clock: Clock, adminToken: string
     const { tokenId, userId, scope } = found.token;
     if (now - (touched.get(tokenId) ?? 0) >= TOUCH_EVERY_MS) {
       touched.set(tokenId, now);
-      await users.touchToken(tokenId, now);
+      await noteUse(users, tokenId, now);
     }
     return { kind: "user", userId, tokenId, scope };
   };
+}
+
+/** A full disk must not refuse who only reads, or cancels to make room: the call itself says what the database can't do. */
+async function noteUse(users: UserStore, tokenId: string, at: number): Promise<void> {
+  try {
+    await users.touchToken(tokenId, at);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+  }
 }
