@@ -27,13 +27,19 @@ export type Submission = {
   readonly lineOf: (field: string) => { readonly line: number | null; readonly column: number | null };
   readonly name: string | null;
   readonly profile: string | null;
-  readonly priority: number;
+  /** null = 0, or the most this user may ask for where that is less. */
+  readonly priority: number | null;
   readonly labels: { readonly [key: string]: string };
   readonly deadline: number | null;
   readonly maxRuntimeMs: number | null;
 };
 
-export type Admitted = { readonly choice: ProfileChoice; readonly warnings: readonly Warning[]; readonly user: User };
+export type Admitted = {
+  readonly choice: ProfileChoice;
+  readonly warnings: readonly Warning[];
+  readonly user: User;
+  readonly priority: number;
+};
 
 /** Every check of a submission, without effects; `:plan` and `POST /tasks` share it. */
 export async function admit(deps: SubmitDeps, submission: Submission): Promise<Admitted> {
@@ -44,11 +50,12 @@ export async function admit(deps: SubmitDeps, submission: Submission): Promise<A
   const world = await checkWorld(deps.common, submission);
   const choice = await deps.commands.choose(submission.spec, submission.profile);
   checkPoolCeiling(deps.pool, choice);
-  return { choice, user, warnings: [...submission.specWarnings, ...world, ...choice.warnings] };
+  const priority = submission.priority ?? Math.min(0, user.limits.maxPriority);
+  return { choice, user, priority, warnings: [...submission.specWarnings, ...world, ...choice.warnings] };
 }
 
 function checkParameters(submission: Submission, limits: Limits, now: number): void {
-  if (submission.priority > limits.maxPriority) {
+  if (submission.priority !== null && submission.priority > limits.maxPriority) {
     throw new AppError(
       "bad_parameter",
       `priority ${submission.priority} is above this user's max_priority of ${limits.maxPriority}; an admin can raise it`,
@@ -169,7 +176,7 @@ export async function submitTask(
       taskId,
       userId: submission.userId,
       workload: submission.spec.workload,
-      priority: submission.priority,
+      priority: admitted.priority,
       name: submission.name,
       labels: submission.labels,
       specText: submission.specText,

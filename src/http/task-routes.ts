@@ -136,18 +136,12 @@ function created(answer: SubmitAnswer): Answer {
 
 async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
   const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
-  const { choice, warnings } = await admit(deps.submit, submission);
+  const { choice, warnings, priority } = await admit(deps.submit, submission);
   const taskId = formatTaskId(submission.userId, submission.spec.workload, deps.clock.now(), "00000000");
   const task = { taskId, userId: submission.userId, spec: submission.spec, profile: choice.profile };
   const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null);
   const view = deps.loop.view();
-  const fit = await fitOf(
-    deps.store,
-    choice.needs,
-    submission.priority,
-    view.head?.kind === "up" ? view.nodes : null,
-    deps.settings.maxRunningTasks,
-  );
+  const fit = await fitOf(deps.store, choice.needs, priority, view.head?.kind === "up" ? view.nodes : null, deps.settings.maxRunningTasks);
   return ok({
     valid: true,
     argv: command.argv,

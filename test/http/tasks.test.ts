@@ -273,6 +273,14 @@ test("hold, release and prioritize change a waiting task, and say why not for an
   expect((await world.call("POST", `/api/v2/tasks/${id}:hold`, alice)).json()).toMatchObject({ status: 409, code: "wrong_state" });
 });
 
+test("who may only ask for less than 0 gets that without asking", async () => {
+  await world.call("PUT", "/api/v2/users/alice/limits", ADMIN_TOKEN, { max_priority: -10 });
+  const id = await world.submit(alice);
+  expect((await world.call("GET", `/api/v2/tasks/${id}`, alice)).json().priority).toBe(-10);
+  expect((await world.call("POST", "/api/v2/tasks:plan", alice, SPEC)).status).toBe(200);
+  expect((await world.call("POST", "/api/v2/tasks?priority=0", alice, SPEC)).json().detail).toContain("max_priority of -10");
+});
+
 test("the admin submits on behalf of a user, and only so", async () => {
   expect((await world.call("POST", "/api/v2/tasks", ADMIN_TOKEN, SPEC)).json()).toMatchObject({ status: 400, code: "bad_parameter" });
   expect((await world.call("POST", "/api/v2/tasks?user=nobody", ADMIN_TOKEN, SPEC)).json()).toMatchObject({
