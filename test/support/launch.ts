@@ -23,14 +23,18 @@ export const PYTHON = existsSync("/usr/bin/python3") ? "/usr/bin/python3" : "pyt
 
 export type Containment = "pidns" | "userns" | "group";
 
+const AS_NOBODY = ["setpriv", "--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--bounding-set=-all"];
+
+/** False where the kernel gives an ordinary user no namespace of his own: by its settings, or inside a chroot. */
+function hasUserNamespaces(): boolean {
+  const [command = "", ...args] = AS_NOBODY;
+  return spawnSync(command, [...args, "unshare", "--user", "--pid", "--fork", "true"]).status === 0;
+}
+
 /** Commands that leave the launcher no better containment than the named one; what is not possible on this machine is left out. */
 export const CONTAINMENTS: readonly { readonly containment: Containment; readonly wrap: readonly string[]; readonly uid: number }[] = [
   { containment: "pidns" as const, wrap: [], uid: 0 },
-  {
-    containment: "userns" as const,
-    wrap: ["setpriv", "--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--bounding-set=-all"],
-    uid: NOBODY,
-  },
+  { containment: hasUserNamespaces() ? ("userns" as const) : ("group" as const), wrap: AS_NOBODY, uid: NOBODY },
   {
     containment: "group" as const,
     wrap: [

@@ -1,7 +1,7 @@
 /** How many acknowledged submissions a second the store reaches, beside the least that any program must do for them. */
 import { DatabaseSync } from "node:sqlite";
-import type { Store } from "../../src/control/ports.ts";
-import { CREATED, newTask } from "./task-samples.ts";
+import type { Store } from "../src/control/ports.ts";
+import { CREATED, newTask } from "../test/support/task-samples.ts";
 
 export type Rate = { readonly perSecond: number; readonly p50Ms: number; readonly p99Ms: number };
 
