@@ -1,19 +1,11 @@
 /** The wire shapes of the API (snake_case, instants RFC 3339 UTC with milliseconds). `null`, never absent. */
 import { z } from "zod";
+import { TASK_STATES } from "../domain/task-state.ts";
 
 const Instant = z.string().meta({ description: "RFC 3339 UTC with milliseconds", format: "date-time" });
 const Labels = z.record(z.string(), z.string());
 
-export const TaskStateWire = z.enum([
-  "QUEUED",
-  "PENDING_RESOURCES",
-  "SUBMITTING",
-  "SUBMITTED",
-  "RUNNING",
-  "SUCCEEDED",
-  "FAILED",
-  "CANCELED",
-]);
+export const TaskStateWire = z.enum(TASK_STATES);
 export const AttemptStateWire = z.enum(["SUBMITTING", "SUBMITTED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED", "NEVER_STARTED", "LOST"]);
 export const WorkloadWire = z.enum(["ppo", "grpo", "sft"]);
 

@@ -114,18 +114,17 @@ export async function postAttempt(
     return outcome;
   }
   if (task.state !== "SUBMITTING") return outcome;
-  const event: NewTaskEvent = {
-    actor: "system",
-    attempt,
-    type: "state_changed",
-    reason: { code: "submitted", text: "Ray accepted the job" },
-    data: {},
-  };
-  await write(deps, epoch, task, {
+  await write(deps, epoch, task, submittedChange(attempt, deps.clock.now()));
+  return outcome;
+}
+
+/** SUBMITTED = Ray knows the id, by its answer to our POST or to a later look. */
+export function submittedChange(attempt: number, now: number) {
+  const reason = { code: "submitted", text: "Ray knows the job" };
+  return {
     to: "SUBMITTED",
     patch: { waiting: null },
-    events: [event],
-    attempt: { attempt, patch: { state: "SUBMITTED", submittedAt: deps.clock.now() } },
-  });
-  return outcome;
+    events: [{ actor: "system", attempt, type: "state_changed", reason, data: {} }],
+    attempt: { attempt, patch: { state: "SUBMITTED", submittedAt: now } },
+  } as const;
 }

@@ -5,7 +5,7 @@ import type { Hold } from "../../domain/scheduling.ts";
 import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
 import type { NewTaskEvent } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
-import { postAttempt } from "./launch.ts";
+import { postAttempt, submittedChange } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
 import { endQuarantine, quarantine } from "./quarantine.ts";
@@ -127,15 +127,6 @@ async function act(
     case "end":
       return end(deps, memory, epoch, task, attempt, settlement.ending, seen);
   }
-}
-
-export function submittedChange(attempt: number, now: number) {
-  return {
-    to: "SUBMITTED",
-    patch: { waiting: null },
-    events: [{ ...SYSTEM, attempt, type: "state_changed", reason: { code: "submitted", text: "Ray knows the job" } }],
-    attempt: { attempt, patch: { state: "SUBMITTED", submittedAt: now } },
-  } as const;
 }
 
 async function claimed(
