@@ -1,49 +1,36 @@
-/** Every route × every kind of caller, made from the route table: a new route is in the matrix by itself, and has to say what its answers are. */
+/** Every route × every kind of caller, held to test/support/authorization-matrix.ts; and the ways around a token that attackers try. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openApiDocument } from "../../src/contract/openapi.ts";
 import { type Route, type RouteId, ROUTES } from "../../src/contract/routes.ts";
 import { newToken } from "../../src/control/tokens.ts";
+import { type Caller, CALLERS, expectedStatus, MATRIX, renderMatrix } from "../support/authorization-matrix.ts";
 import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "../support/http-world.ts";
 
-const CALLERS = [
-  "none",
-  "malformed",
-  "unknown",
-  "revoked",
-  "expired",
-  "disabled",
-  "metrics scope",
-  "read scope",
-  "other",
-  "owner",
-  "admin",
-] as const;
-type Caller = (typeof CALLERS)[number];
+const routes = Object.entries(ROUTES) as [RouteId, Route][];
+const rows = (Object.keys(MATRIX) as RouteId[]).flatMap((id) =>
+  CALLERS.map((caller) => [id, caller, expectedStatus(MATRIX[id], caller)] as const),
+);
 
-/** A valid body for each route that takes one. */
-const BODIES: { readonly [id in RouteId]?: unknown } = {
-  createUser: { user_id: "carol" },
-  setLimits: { max_queued: 500 },
-  createToken: { name: "laptop" },
-  createTask: SPEC,
-  planTask: SPEC,
-  prioritizeTask: { priority: -1 },
-};
-
-const OK: { readonly [id in RouteId]?: number } = { createUser: 201, createToken: 201, createTask: 201, revokeToken: 204 };
-/** What the admin's missing `?user=` costs. */
-const ADMIN_NEEDS_USER: ReadonlySet<RouteId> = new Set(["createTask", "planTask"]);
-
-/** What each caller must get, from the route's entry alone. */
-function expected(id: RouteId, route: Route, caller: Caller): number {
-  const ok = OK[id] ?? 200;
-  if (route.access === "open") return ok;
-  if (caller === "none" || caller === "malformed" || caller === "unknown" || caller === "revoked" || caller === "expired") return 401;
-  if (caller === "disabled") return 403;
-  if (caller === "admin") return ADMIN_NEEDS_USER.has(id) ? 400 : ok;
-  if (route.access === "admin") return 403;
-  if (caller === "metrics scope") return route.access === "any" ? ok : 403;
-  if (caller === "read scope" && route.access !== "any" && route.method !== "GET") return 403;
-  return caller === "other" && route.path.includes("{task_id}") ? 404 : ok;
+/** `METHOD path` of all that the router knows, from its own drawing of itself: a tree of path parts, four characters a level. */
+function registered(app: HttpWorld["app"]): readonly string[] {
+  const parts: string[] = [];
+  return app
+    .printRoutes({ commonPrefix: false })
+    .split("\n")
+    .flatMap((line) => {
+      const match = /^([│ ]*)[├└]── (\S+)(?: \((.+)\))?$/.exec(line);
+      if (match === null) return [];
+      const [, indent = "", part = "", methods = ""] = match;
+      parts.splice(indent.length / 4, Infinity, part);
+      const path = parts
+        .join("")
+        .replaceAll("(^[^:/]+)", "")
+        .replaceAll(/(?<=\/):(\w+)/g, "{$1}")
+        .replaceAll("::", ":");
+      return methods.split(", ").flatMap((method) => (method === "" ? [] : [`${method} ${path}`]));
+    });
 }
 
 describe("the authorization matrix", () => {
@@ -69,12 +56,31 @@ describe("the authorization matrix", () => {
       await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "short", expires_at: expires })
     ).json().token;
     world.clock.advance(2_000);
+    // So that lists and counts have something that is alice's.
+    await world.submit(tokens.owner, SPEC, "?name=quiet-name&label=team=quiet-team");
   });
   afterAll(() => world.close());
 
-  const rows = (Object.entries(ROUTES) as [RouteId, Route][]).flatMap(([id, route]) =>
-    CALLERS.map((caller) => [id, caller, expected(id, route, caller)] as const),
-  );
+  test("every route has a row, with a body where it takes one and the status that it promises, and every row a route", () => {
+    expect(Object.keys(MATRIX).toSorted()).toEqual(Object.keys(ROUTES).toSorted());
+    for (const [id, { body, status }] of routes)
+      expect([id, MATRIX[id].body !== undefined, MATRIX[id].ok]).toEqual([id, body !== null, status]);
+  });
+
+  test("what the OpenAPI document lists and what the router answers is what has a row", async () => {
+    const listed = routes.map(([id, { method, path }]) => `${id}: ${method} ${path}`);
+    const paths = openApiDocument("test")["paths"] as { [path: string]: { [method: string]: { operationId: string } } };
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { operationId }]) => `${operationId}: ${method.toUpperCase()} ${path}`),
+    );
+    expect(new Set(operations)).toEqual(new Set(listed));
+    await world.app.ready();
+    expect(new Set(registered(world.app))).toEqual(new Set(routes.map(([, { method, path }]) => `${method} ${path}`)));
+  });
+
+  test("docs/authorization.md shows the matrix as it is; `npm run docs:matrix` writes it", () => {
+    expect(readFileSync(join(import.meta.dirname, "../../docs/authorization.md"), "utf8")).toContain(renderMatrix());
+  });
 
   test.each(rows)("%s as %s answers %i", async (id, caller, status) => {
     const route: Route = ROUTES[id];
@@ -83,19 +89,31 @@ describe("the authorization matrix", () => {
       ? (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id
       : "";
     const url = route.path.replace("{task_id}", taskId).replace("{user_id}", "alice").replace("{token_id}", spare);
-    const body = BODIES[id];
-    const unique = id === "createUser" ? { user_id: `u-${caller.replace(" ", "-")}` } : body;
-    const answer = await world.call(route.method, url, caller === "none" ? null : (tokens[caller] ?? ""), unique);
+    const body = MATRIX[id].body?.(caller);
+    const answer = await world.call(route.method, url, caller === "none" ? null : (tokens[caller] ?? ""), body);
     expect(answer.status, answer.text).toBe(status);
     if (status === 401) {
       expect(answer.headers["www-authenticate"]).toBe("Bearer");
       expect(answer.json().detail).toBe(caller === "none" ? "missing bearer token" : "invalid token");
     }
     if (caller === "disabled" && status === 403) expect(answer.json().detail).toBe("user disabled");
-    if (route.access === "admin" && status === 403 && caller !== "disabled")
+    if (MATRIX[id].kind === "admin" && status === 403 && caller !== "disabled")
       expect(answer.json()).toMatchObject({ code: "admin_required", detail: "admin required" });
+    // Nothing of alice's, and not her name, reaches who is not alice: refusals do not repeat what was asked for.
+    if (!["owner", "read scope", "metrics scope", "admin"].includes(caller))
+      expect(answer.text + JSON.stringify(answer.headers)).not.toMatch(/alice|quiet-/);
     if (id === "disableUser") await world.call("POST", "/api/v2/users/alice:enable", ADMIN_TOKEN);
   });
+
+  test.each((["createTask", "planTask"] as const).map((id) => [id, MATRIX[id].ok] as const))(
+    "%s as admin for a user answers %i, and a user may name nobody, not even himself",
+    async (id, status) => {
+      const url = `${ROUTES[id].path}?user=alice`;
+      expect((await world.call("POST", url, ADMIN_TOKEN, SPEC)).status).toBe(status);
+      for (const caller of ["other", "owner"] as const)
+        expect((await world.call("POST", url, tokens[caller], SPEC)).json()).toMatchObject({ status: 403, code: "admin_required" });
+    },
+  );
 
   test.each([["t"], ["tok"], [`${ADMIN_TOKEN}x`], [ADMIN_TOKEN.slice(0, -1)], ["x".repeat(10_000)], ["mvp_u_"], ["Bearer"]])(
     "the token %s is refused with 401",
