@@ -1,16 +1,21 @@
 /** api.json of discovery: where the API is, for a command line that was told nothing else. */
 import { parseRecord } from "./control-files.ts";
-import { makeDirectories, writeDurably } from "./durable-file.ts";
+import { writeDurably } from "./durable-file.ts";
 import { discoveryFile } from "./head-file.ts";
+import { withMadeDirectory } from "./open-directory.ts";
 import { readSmall } from "./regular-file.ts";
 
 export type ApiRecord = { readonly url: string; readonly caFingerprint: string | null; readonly at: string };
 
 export function writeApiFile(root: string, cluster: string, api: ApiRecord, tag: string): void {
-  const path = discoveryFile(root, cluster, "api.json");
-  makeDirectories(root, path.slice(0, path.lastIndexOf("/")), 0o755);
+  const parts = discoveryFile(root, cluster, "api.json")
+    .slice(root.length + 1)
+    .split("/")
+    .slice(0, -1);
   const record = { schema: 1, url: api.url, ca_fingerprint: api.caFingerprint, at: api.at };
-  writeDurably(path, `${JSON.stringify(record)}\n`, tag, 0o644);
+  withMadeDirectory(root, parts, 0o755, 0, (directory) => {
+    writeDurably(directory.at("api.json"), `${JSON.stringify(record)}\n`, tag, 0o644);
+  });
 }
 
 /** Null when it is not there or is none of ours. */

@@ -1,17 +1,5 @@
 /** Files that are either whole on the disk or not there: every write is fsynced, every name change is followed by an fsync of its directory. */
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fchmodSync, fsyncSync, linkSync, lstatSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { errorCode } from "./trouble.ts";
 
@@ -44,7 +32,7 @@ export function linkOnce(path: string, content: string, tag: string): boolean {
     } catch (error) {
       refusal = error instanceof Error ? error : new Error(String(error));
     }
-    const won = statSync(temp).nlink === 2;
+    const won = lstatSync(temp).nlink === 2;
     if (!won && refusal !== null && errorCode(refusal) !== "EEXIST") throw refusal;
     if (won) syncDirectory(dirname(path));
     return won;
@@ -62,22 +50,6 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** Makes each missing directory of `path` below `root`; refuses a link among them, so that nobody can move our files elsewhere. */
-export function makeDirectories(root: string, path: string, mode = 0o700): void {
-  let current = root;
-  for (const part of path.slice(root.length).split("/").filter(Boolean)) {
-    const parent = current;
-    current = `${current}/${part}`;
-    try {
-      mkdirSync(current, { mode });
-      syncDirectory(parent);
-    } catch (error) {
-      if (errorCode(error) !== "EEXIST") throw error;
-    }
-    if (!lstatSync(current).isDirectory()) throw new Error(`${current} is not a directory of its own; remove the link or file there`);
-  }
-}
-
 function writeNew(path: string, content: string | Uint8Array, mode: number): void {
   try {
     unlinkSync(path); // what a crash of this very writer left
@@ -86,6 +58,8 @@ function writeNew(path: string, content: string | Uint8Array, mode: number): voi
   }
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
   try {
+    // The umask may have taken rights away that the mode is to give.
+    fchmodSync(fd, mode);
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
     fsyncSync(fd);

@@ -1,8 +1,9 @@
 /** Logs and metrics of an attempt by byte range. A missing file, also a missing directory of a job that never began, is empty. */
 import { readdirSync } from "node:fs";
 import type { LogRange } from "../control/ports.ts";
-import { attemptDirectory } from "./attempt-directory.ts";
+import { jobParts } from "./attempt-directory.ts";
 import { EMPTY_RANGE, readLines, readRange, readTail } from "./log-range.ts";
+import { withDirectory, within } from "./open-directory.ts";
 import { withOwnFile } from "./regular-file.ts";
 
 export function readJobLog(root: string, userId: string, submissionId: string, offset: number, limit: number): LogRange {
@@ -18,7 +19,8 @@ export function readJobMetrics(root: string, userId: string, submissionId: strin
 }
 
 function read(root: string, userId: string, submissionId: string, name: string, use: (fd: number, size: number) => LogRange): LogRange {
-  const directory = attemptDirectory(root, userId, submissionId);
-  if (!readdirSync(directory).includes("logs")) return EMPTY_RANGE;
-  return withOwnFile(root, `${directory}/logs/${name}`, (fd, stats) => use(fd, stats.size)) ?? EMPTY_RANGE;
+  return withDirectory(root, jobParts(userId, submissionId), (job) => {
+    if (!readdirSync(job.at(".")).includes("logs")) return EMPTY_RANGE;
+    return within(job, "logs", (logs) => withOwnFile(logs, name, (fd, stats) => use(fd, stats.size))) ?? EMPTY_RANGE;
+  });
 }

@@ -1,12 +1,13 @@
 /** Opening what somebody else may have tampered with: never through a link, never a FIFO or device, never more than asked for. */
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync, type Stats } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, type Stats } from "node:fs";
 import { basename, dirname } from "node:path";
+import type { OpenDirectory } from "./open-directory.ts";
 import { errorCode } from "./trouble.ts";
 
 export const MAX_JSON_BYTES = 64 * 1024;
 
-/** Runs `use` on the open file; null when the name is absent. Throws when it is a link or no regular file. */
-export function withRegularFile<T>(path: string, use: (fd: number, stats: Stats) => T): T | null {
+/** Runs `use` on the open file; null when the name is absent. Throws when it is a link or no regular file. `shown`: its name for people. */
+export function withRegularFile<T>(path: string, use: (fd: number, stats: Stats) => T, shown = path): T | null {
   // Listing the directory first makes a network file system forget that it cached "not found".
   if (!readdirSync(dirname(path)).includes(basename(path))) return null;
   let fd: number;
@@ -18,7 +19,7 @@ export function withRegularFile<T>(path: string, use: (fd: number, stats: Stats)
   }
   try {
     const stats = fstatSync(fd);
-    if (!stats.isFile()) throw new Error(`${path} is not a regular file`);
+    if (!stats.isFile()) throw new Error(`${shown} is not a regular file`);
     return use(fd, stats);
   } finally {
     closeSync(fd);
@@ -26,18 +27,30 @@ export function withRegularFile<T>(path: string, use: (fd: number, stats: Stats)
 }
 
 /**
- * As withRegularFile, for files that a job writes: the open file must really lie at `path` below `root`, also when the job swapped one of
- * its directories for a link, and have no second name (a hard link to a file of the platform).
+ * As withRegularFile, in a directory that is held open, for files whose bytes are shown to the owner of a job: such a file must have no second
+ * name, since a job can make a hard link to any file of the platform.
  */
-export function withOwnFile<T>(root: string, path: string, use: (fd: number, stats: Stats) => T): T | null {
-  return withRegularFile(path, (fd, stats) => {
-    const real = realpathSync(path);
-    const expected = realpathSync(root) + path.slice(root.length);
-    const there = statSync(real);
-    if (real !== expected || there.ino !== stats.ino || there.dev !== stats.dev || stats.nlink > 1)
-      throw new Error(`${path} leads out of its job directory; its owner's job made a link there`);
-    return use(fd, stats);
-  });
+export function withOwnFile<T>(directory: OpenDirectory, name: string, use: (fd: number, stats: Stats) => T): T | null {
+  const shown = `${directory.path}/${name}`;
+  try {
+    return withRegularFile(
+      directory.at(name),
+      (fd, stats) => {
+        if (stats.nlink > 1) throw new Error(`${shown} leads out of its job directory; its owner's job made a link there`);
+        return use(fd, stats);
+      },
+      shown,
+    );
+  } catch (error) {
+    if (errorCode(error) !== "ELOOP") throw error;
+    throw new Error(`${shown} leads out of its job directory; its owner's job made a link there`, { cause: error });
+  }
+}
+
+/** The bytes of a small file in a directory that is held open, or null when absent. */
+export function readSmallIn(directory: OpenDirectory, name: string): Buffer | null {
+  const shown = `${directory.path}/${name}`;
+  return withRegularFile(directory.at(name), (fd) => readOpen(fd, shown, MAX_JSON_BYTES), shown);
 }
 
 /** The whole file, or null when absent. Throws above `maxBytes`. */
