@@ -1,6 +1,7 @@
 /** From domain objects to their wire shapes: the one translator on the HTTP side. */
+import type { AuditRow } from "../domain/audit.ts";
 import type { Attempt, Failure, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
-import type { AttemptWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
+import type { AttemptWire, AuditWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
 
 export function instant(at: number): string {
   return new Date(at).toISOString();
@@ -153,5 +154,21 @@ export function renderToken(token: Token): TokenWire {
     expires_at: maybeInstant(token.expiresAt),
     revoked_at: maybeInstant(token.revokedAt),
     last_used_at: maybeInstant(token.lastUsedAt),
+    replaced_by: token.replacedBy,
+  };
+}
+
+export function renderAudit(row: AuditRow): AuditWire {
+  return {
+    id: row.id,
+    at: instant(row.at),
+    actor: row.actor,
+    action: row.action,
+    target: row.target,
+    user_id: row.userId,
+    from: row.from,
+    token_id: row.tokenId,
+    request_id: row.requestId,
+    data: snakeDetails(row.data),
   };
 }

@@ -1,5 +1,6 @@
 /** The wire shapes of the API (snake_case, instants RFC 3339 UTC with milliseconds). `null`, never absent. */
 import { z } from "zod";
+import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import { TASK_STATES } from "../domain/task-state.ts";
 
 const Instant = z.string().meta({ description: "RFC 3339 UTC with milliseconds", format: "date-time" });
@@ -187,11 +188,32 @@ const tokenFields = {
   expires_at: Instant.nullable(),
 };
 export const TokenWire = z
-  .object({ ...tokenFields, revoked_at: Instant.nullable(), last_used_at: Instant.nullable() })
+  .object({
+    ...tokenFields,
+    revoked_at: Instant.nullable(),
+    last_used_at: Instant.nullable(),
+    replaced_by: z.string().nullable().meta({ description: "The token id that a rotation put in its place" }),
+  })
   .meta({ id: "Token" });
 export type TokenWire = z.infer<typeof TokenWire>;
 export const NewTokenWire = z.object({ ...tokenFields, token: z.string().meta({ description: "Shown once" }) }).meta({ id: "NewToken" });
 export type NewTokenWire = z.infer<typeof NewTokenWire>;
+
+export const AuditWire = z
+  .object({
+    id: z.int(),
+    at: Instant,
+    actor: z.string().meta({ description: "user:<id>, admin or system" }),
+    action: z.enum(AUDIT_ACTIONS),
+    target: z.string().meta({ description: "The id of the user, token or task that was acted on" }),
+    user_id: z.string().nullable().meta({ description: "Whom it concerned: the user himself, or the owner of the token or task" }),
+    from: z.string().nullable().meta({ description: "The address that the call came from" }),
+    token_id: z.string().nullable().meta({ description: "The caller's token; null for the admin token" }),
+    request_id: z.string().nullable(),
+    data: z.record(z.string(), z.unknown()),
+  })
+  .meta({ id: "AuditRow" });
+export type AuditWire = z.infer<typeof AuditWire>;
 
 export const MeWire = z
   .object({
@@ -269,6 +291,7 @@ export const TaskListWire = z.object({ tasks: z.array(TaskSummaryWire), next_cur
 export type TaskListWire = z.infer<typeof TaskListWire>;
 export const UserListWire = listOf("users", UserWire).meta({ id: "UserList" });
 export const TokenListWire = listOf("tokens", TokenWire).meta({ id: "TokenList" });
+export const AuditListWire = listOf("audit", AuditWire).meta({ id: "AuditList" });
 export const EventListWire = listOf("events", EventWire).meta({ id: "EventList" });
 export const AttemptListWire = listOf("attempts", AttemptWire).meta({ id: "AttemptList" });
 export const ProfileListWire = listOf("profiles", ProfileWire).meta({ id: "ProfileList" });

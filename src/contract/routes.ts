@@ -3,6 +3,7 @@
  * A new route is one entry here plus its function in http/; nothing else knows a path.
  */
 import { z } from "zod";
+import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import type { ProblemCode } from "./problem.ts";
 import * as r from "./resources.ts";
 
@@ -73,6 +74,16 @@ const CreateToken = z.strictObject({
     .regex(/^[\x20-\x7e]+$/),
   scope: r.TokenScopeWire.optional(),
   expires_at: z.iso.datetime({ offset: true }).nullable().optional(),
+});
+/** A week, the longest that Stripe offers for a rolled key too: long enough to reach every machine, short enough to be an end. */
+const MAX_OVERLAP_S = 7 * 86_400;
+const RotateToken = z.strictObject({
+  overlap_s: z.int().min(0).max(MAX_OVERLAP_S).default(0).meta({ description: "How long the old token stays valid", default: 0 }),
+  expires_at: z.iso
+    .datetime({ offset: true })
+    .nullable()
+    .optional()
+    .meta({ description: "Of the new token; null = never; absent = as long a life as the old one was given, from now on" }),
 });
 const Prioritize = z.strictObject({ priority: z.int().min(-100).max(100) });
 
@@ -166,6 +177,36 @@ export const ROUTES = {
     status: 204,
     answer: { kind: "none" },
     errors: [],
+  },
+  rotateToken: {
+    method: "POST",
+    path: "/api/v2/users/{user_id}/tokens/{token_id}:rotate",
+    access: "admin",
+    summary: "Issue a token in the place of another, shown once",
+    query: none,
+    body: json(RotateToken),
+    status: 201,
+    answer: json(r.NewTokenWire),
+    errors: ["wrong_state"],
+  },
+  listAudit: {
+    method: "GET",
+    path: "/api/v2/audit",
+    access: "admin",
+    summary: "Who did what to whom, newest first",
+    query: z.strictObject({
+      ...page,
+      actor: z.string().min(1).max(64).optional().meta({ description: "user:<id>, admin or system" }),
+      action: z.enum(AUDIT_ACTIONS).optional(),
+      target: z.string().min(1).max(160).optional().meta({ description: "The id of a user, token or task" }),
+      user: z.string().min(1).max(64).optional().meta({ description: "Everything that concerned this user" }),
+      after: z.iso.datetime({ offset: true }).optional().meta({ description: "At or after this instant" }),
+      before: z.iso.datetime({ offset: true }).optional().meta({ description: "Before this instant" }),
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.AuditListWire),
+    errors: ["bad_cursor"],
   },
   me: {
     method: "GET",

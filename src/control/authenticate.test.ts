@@ -17,6 +17,7 @@ const token: Token = {
   expiresAt: null,
   revokedAt: null,
   lastUsedAt: null,
+  replacedBy: null,
 };
 const clock = { now: () => 1_000_000, monotonicMs: () => 0, sleep: () => Promise.resolve() };
 

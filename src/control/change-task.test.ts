@@ -1,5 +1,6 @@
 /** What a user may do to a task, as guarded writes on a real store. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AUDIT, BY_ADMIN, byUser } from "../../test/support/audit-samples.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { CREATED, moveTo, newAttempt, newTask, newUser, NOW } from "../../test/support/task-samples.ts";
 import type { Task } from "../domain/types.ts";
@@ -16,7 +17,7 @@ beforeEach(async () => {
   const clock = manualClock(NOW);
   store = await openStore({ url: ":memory:", ids: { hex: (bytes) => "ab".repeat(bytes) }, clock });
   deps = { store, clock };
-  await store.users.insertUser(newUser("alice"), { at: NOW, actor: "admin", action: "user.create", target: "alice", data: {} });
+  await store.users.insertUser(newUser("alice"), AUDIT);
   await store.tasks.insertTask(newTask(ID), CREATED, null, null, () => "");
 });
 afterEach(() => store.close());
@@ -33,43 +34,43 @@ async function lastEvent(): Promise<unknown> {
 
 describe("hold and release", () => {
   it("are idempotent, and leave an event each with the actor", async () => {
-    const held = await holdTask(deps, ID, "user:alice");
+    const held = await holdTask(deps, ID, byUser("alice"));
     expect(held).toMatchObject({ held: true, state: "QUEUED", waiting: { code: "held" } });
     expect(await lastEvent()).toMatchObject({ actor: "user:alice", reason: { code: "held" } });
-    expect((await holdTask(deps, ID, "user:alice")).version).toBe(held.version);
-    const released = await releaseTask(deps, ID, "admin");
+    expect((await holdTask(deps, ID, byUser("alice"))).version).toBe(held.version);
+    const released = await releaseTask(deps, ID, BY_ADMIN);
     expect(released).toMatchObject({ held: false, waiting: null });
-    expect((await releaseTask(deps, ID, "admin")).version).toBe(released.version);
+    expect((await releaseTask(deps, ID, BY_ADMIN)).version).toBe(released.version);
   });
 
   it("of a task that does not wait are refused, with its state", async () => {
     await store.tasks.change(moveTo(await task(), "SUBMITTING", { newAttempt: newAttempt(await task(), 1) }));
-    await expect(holdTask(deps, ID, "admin")).rejects.toMatchObject({
+    await expect(holdTask(deps, ID, BY_ADMIN)).rejects.toMatchObject({
       code: "wrong_state",
       message: expect.stringContaining("SUBMITTING") as string,
     });
-    await expect(releaseTask(deps, ID, "admin")).rejects.toMatchObject({ code: "wrong_state" });
+    await expect(releaseTask(deps, ID, BY_ADMIN)).rejects.toMatchObject({ code: "wrong_state" });
   });
 });
 
 describe("priority", () => {
   it("changes with an event that says from and to", async () => {
-    expect((await prioritizeTask(deps, ID, -5, "user:alice", false)).priority).toBe(-5);
+    expect((await prioritizeTask(deps, ID, -5, byUser("alice"))).priority).toBe(-5);
     expect(await lastEvent()).toMatchObject({ type: "priority_changed", data: { from: 0, to: -5 } });
-    expect((await prioritizeTask(deps, ID, -5, "user:alice", false)).version).toBe((await task()).version);
+    expect((await prioritizeTask(deps, ID, -5, byUser("alice"))).version).toBe((await task()).version);
   });
 
   it("above the owner's limit is for the admin only", async () => {
-    await expect(prioritizeTask(deps, ID, 1, "user:alice", false)).rejects.toMatchObject({ code: "bad_parameter" });
-    expect((await prioritizeTask(deps, ID, 1, "admin", true)).priority).toBe(1);
+    await expect(prioritizeTask(deps, ID, 1, byUser("alice"))).rejects.toMatchObject({ code: "bad_parameter" });
+    expect((await prioritizeTask(deps, ID, 1, BY_ADMIN)).priority).toBe(1);
   });
 });
 
 describe("every change", () => {
   it("of a task that does not exist is not found", async () => {
     for (const change of [cancelTask, holdTask, releaseTask])
-      await expect(change(deps, ID.replace("alice", "bob"), "admin")).rejects.toMatchObject({ code: "task_not_found" });
-    await expect(prioritizeTask(deps, ID.replace("alice", "bob"), 1, "admin", true)).rejects.toMatchObject({ code: "task_not_found" });
+      await expect(change(deps, ID.replace("alice", "bob"), BY_ADMIN)).rejects.toMatchObject({ code: "task_not_found" });
+    await expect(prioritizeTask(deps, ID.replace("alice", "bob"), 1, BY_ADMIN)).rejects.toMatchObject({ code: "task_not_found" });
   });
 
   it("is made again when somebody was first", async () => {
@@ -85,13 +86,13 @@ describe("every change", () => {
         return seen;
       },
     };
-    expect(await cancelTask({ ...deps, store: { ...store, tasks } }, ID, "user:alice")).toMatchObject({ state: "CANCELED" });
+    expect(await cancelTask({ ...deps, store: { ...store, tasks } }, ID, byUser("alice"))).toMatchObject({ state: "CANCELED" });
     expect(raced).toBe(3);
   });
 
   it("gives up with 'try again' instead of going on for ever", async () => {
     const tasks = { ...store.tasks, change: () => Promise.resolve({ kind: "stale" } as const) };
-    await expect(cancelTask({ ...deps, store: { ...store, tasks } }, ID, "admin")).rejects.toMatchObject({
+    await expect(cancelTask({ ...deps, store: { ...store, tasks } }, ID, BY_ADMIN)).rejects.toMatchObject({
       code: "database_unavailable",
       retryAfterS: 1,
     });
@@ -101,7 +102,7 @@ describe("every change", () => {
 describe("cancel", () => {
   it("of a live task is a durable intent: who and when, and the state stays", async () => {
     await store.tasks.change(moveTo(await task(), "SUBMITTING", { newAttempt: newAttempt(await task(), 1) }));
-    expect(await cancelTask(deps, ID, "user:alice")).toMatchObject({
+    expect(await cancelTask(deps, ID, byUser("alice"))).toMatchObject({
       state: "SUBMITTING",
       cancelRequestedAt: NOW,
       cancelActor: "user:alice",
@@ -110,6 +111,6 @@ describe("cancel", () => {
   });
 
   it("of a waiting task ends it at once", async () => {
-    expect(await cancelTask(deps, ID, "admin")).toMatchObject({ state: "CANCELED", endedAt: NOW, waiting: null });
+    expect(await cancelTask(deps, ID, BY_ADMIN)).toMatchObject({ state: "CANCELED", endedAt: NOW, waiting: null });
   });
 });

@@ -1,22 +1,33 @@
-/** What a user may do to a task: cancel, hold, release, prioritize. Each is a guarded write, repeated when somebody was first. */
+/** What may be done to a task: cancel, hold, release, prioritize. Each is a guarded write, repeated when somebody was first; the admin's is audited. */
 import { AppError } from "../domain/app-error.ts";
+import type { AuditAction } from "../domain/audit.ts";
 import { isTerminal, isWaiting, type TaskAction, whyNot } from "../domain/task-state.ts";
 import type { NewTaskEvent, Task } from "../domain/types.ts";
+import { type Caller, taskAudit } from "./audit.ts";
 import type { Clock, Store, TaskChange } from "./ports.ts";
 
 export type ChangeDeps = { readonly store: Store; readonly clock: Clock };
-type Change = Omit<TaskChange, "taskId" | "version" | "epoch" | "at">;
+type Change = Omit<TaskChange, "taskId" | "version" | "epoch" | "at" | "audit">;
 
 const TRIES = 50;
 
 /** `plan` sees the task as it stands and says what to write; null = nothing to do. */
-async function changeTask(deps: ChangeDeps, taskId: string, plan: (task: Task) => Change | null): Promise<Task> {
+async function changeTask(
+  deps: ChangeDeps,
+  taskId: string,
+  by: Caller,
+  action: AuditAction,
+  plan: (task: Task) => Change | null,
+): Promise<Task> {
   for (let i = 0; i < TRIES; i += 1) {
     const task = await deps.store.tasks.get(taskId);
     if (task === null) throw new AppError("task_not_found", "task not found");
     const change = plan(task);
     if (change === null) return task;
-    const outcome = await deps.store.tasks.change({ ...change, taskId, version: task.version, epoch: null, at: deps.clock.now() });
+    const at = deps.clock.now();
+    const audit = taskAudit(by, at, action, task, change.events?.[0]?.data);
+    const guarded = { ...change, taskId, version: task.version, epoch: null, at };
+    const outcome = await deps.store.tasks.change(audit === null ? guarded : { ...guarded, audit });
     if (outcome.kind === "applied") return outcome.task;
   }
   throw new AppError("database_unavailable", `task ${taskId} changes too fast; try again`, { retryAfterS: 1 });
@@ -27,8 +38,9 @@ function event(actor: string, type: NewTaskEvent["type"], code: string, text: st
 }
 
 /** Durable intent. A waiting task is CANCELED at once; a live one when its attempt is proven to be over (docs/protocol.md rule 8). */
-export function cancelTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
-  return changeTask(deps, taskId, (task) => {
+export function cancelTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
+  const { actor } = by;
+  return changeTask(deps, taskId, by, "task.cancel", (task) => {
     if (isTerminal(task.state) || task.cancelRequestedAt !== null) return null;
     const now = deps.clock.now();
     const asked = { cancelRequestedAt: now, cancelActor: actor };
@@ -47,38 +59,38 @@ function checked(action: TaskAction, task: Task): void {
   if (problem !== null) throw new AppError("wrong_state", problem);
 }
 
-export function holdTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
-  return changeTask(deps, taskId, (task) => {
+export function holdTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
+  return changeTask(deps, taskId, by, "task.hold", (task) => {
     checked("hold", task);
     if (task.held) return null;
     const waiting = { code: "held", text: "held; `verlpool release` lets it start", details: {}, until: null } as const;
-    return { patch: { held: true, waiting }, events: [event(actor, "alert", "held", "held by hand")] };
+    return { patch: { held: true, waiting }, events: [event(by.actor, "alert", "held", "held by hand")] };
   });
 }
 
-export function releaseTask(deps: ChangeDeps, taskId: string, actor: string): Promise<Task> {
-  return changeTask(deps, taskId, (task) => {
+export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
+  return changeTask(deps, taskId, by, "task.release", (task) => {
     checked("release", task);
-    return task.held ? { patch: { held: false, waiting: null }, events: [event(actor, "alert", "released", "released")] } : null;
+    return task.held ? { patch: { held: false, waiting: null }, events: [event(by.actor, "alert", "released", "released")] } : null;
   });
 }
 
-export async function prioritizeTask(deps: ChangeDeps, taskId: string, priority: number, actor: string, byAdmin: boolean): Promise<Task> {
+export async function prioritizeTask(deps: ChangeDeps, taskId: string, priority: number, by: Caller): Promise<Task> {
   const task = await deps.store.tasks.get(taskId);
   const owner = task === null ? null : await deps.store.users.getUser(task.userId);
-  if (!byAdmin && owner !== null && priority > owner.limits.maxPriority) {
+  if (by.actor !== "admin" && owner !== null && priority > owner.limits.maxPriority) {
     throw new AppError(
       "bad_parameter",
       `priority ${priority} is above this user's max_priority of ${owner.limits.maxPriority}; an admin can raise it`,
     );
   }
-  return changeTask(deps, taskId, (current) => {
+  return changeTask(deps, taskId, by, "task.prioritize", (current) => {
     checked("prioritize", current);
     if (current.priority === priority) return null;
     return {
       patch: { priority },
       events: [
-        event(actor, "priority_changed", "priority", `priority ${current.priority} → ${priority}`, {
+        event(by.actor, "priority_changed", "priority", `priority ${current.priority} → ${priority}`, {
           from: current.priority,
           to: priority,
         }),

@@ -1,4 +1,5 @@
 /** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
+import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/audit.ts";
 import type {
   Attempt,
   AttemptFiles,
@@ -121,6 +122,7 @@ export type TaskChange = {
     readonly resumedFrom: Attempt["resumedFrom"];
   };
   readonly attempt?: { readonly attempt: number; readonly patch: AttemptPatch };
+  readonly audit?: AuditEntry;
 };
 
 /** `stale` = version or epoch moved on: drop your result and look again. */
@@ -143,22 +145,37 @@ export type EarlierAnswer = { readonly kind: "replayed"; readonly answer: string
 export type InsertTaskOutcome =
   | { readonly kind: "created"; readonly task: Task }
   | EarlierAnswer
-  | { readonly kind: "user_limit"; readonly limit: number; readonly count: number };
+  | ({ readonly kind: "user_limit" } & LimitReached);
+
+/** The limits that a new task is held against. */
+export type SubmitLimits = Pick<Limits, "maxQueued" | "submitsPerMinute">;
+
+export type LimitReached = {
+  readonly limit: "max_queued" | "submits_per_minute";
+  readonly value: number;
+  /** What counts against it now. */
+  readonly count: number;
+  /** Until the oldest submission no longer counts; null where that is not a matter of time. */
+  readonly freeInMs: number | null;
+};
 
 export type TaskStore = {
   /** A replay is answered before anything is checked anew: the world may have changed since the first answer. */
   readonly earlierAnswer: (userId: string, idempotency: Idempotency, now: number) => Promise<EarlierAnswer | null>;
   /**
    * Inserts the task (QUEUED), its `created` event and, if given, its idempotency row in one transaction; resolves after the commit is durable.
-   * `answer` makes the stored first answer from the new task. `maxQueued` is checked in the same transaction (waiting tasks of the user).
+   * `answer` makes the stored first answer from the new task. `limits` (null = none) are checked, and `audit` is written, in the same transaction.
    */
   readonly insertTask: (
     task: NewTask,
     event: NewTaskEvent,
     idempotency: Idempotency | null,
-    maxQueued: number | null,
+    limits: SubmitLimits | null,
     answer: (task: Task) => string,
+    audit?: AuditEntry | null,
   ) => Promise<InsertTaskOutcome>;
+  /** The limit that would refuse a task of this user now, or null. */
+  readonly limitReached: (userId: string, limits: SubmitLimits, now: number) => Promise<LimitReached | null>;
   readonly change: (change: TaskChange) => Promise<ChangeOutcome>;
   readonly get: (taskId: string) => Promise<Task | null>;
   /** Exact id, or a unique prefix or suffix of at least 4 characters among the tasks of `userId` (null = all). Literal: % and _ match themselves. */
@@ -174,24 +191,50 @@ export type TaskStore = {
   readonly events: (taskId: string, afterSeq: number, limit: number) => Promise<Page<TaskEvent>>;
 };
 
-export type AuditEntry = {
-  readonly at: number;
-  readonly actor: string;
-  readonly action: string;
-  readonly target: string;
-  readonly data: { readonly [key: string]: unknown };
+export type AuditStore = {
+  /** Newest first, only what is older than the row at `olderThan`. */
+  readonly list: (filter: AuditFilter, olderThan: AuditPlace | null, limit: number) => Promise<Page<AuditRow>>;
 };
+
+/** What a token is replaced by; the rest it inherits. */
+export type TokenSuccessor = {
+  readonly tokenId: string;
+  readonly hash: string;
+  readonly last4: string;
+  /** undefined = as long a life as the old one was given, from now on; null = none. */
+  readonly expiresAt: number | null | undefined;
+};
+
+export type RotateOutcome =
+  | { readonly kind: "rotated"; readonly token: Token; readonly old: Token }
+  | { readonly kind: "not_found" }
+  | { readonly kind: "refused"; readonly why: "revoked" | "expired" | "replaced" | "disabled"; readonly old: Token };
 
 export type UserStore = {
   /** `exists` also for ids that were ever used: ids are never re-used. */
   readonly insertUser: (user: User, audit: AuditEntry) => Promise<"created" | "exists">;
   readonly getUser: (userId: string) => Promise<User | null>;
   readonly listUsers: (afterUserId: string | null, limit: number) => Promise<Page<User>>;
+  /** A user who is in that state already stays as he is, and no audit row is written. */
   readonly setUserState: (userId: string, state: UserState, audit: AuditEntry) => Promise<User | null>;
-  readonly setUserLimits: (userId: string, limits: Limits, audit: AuditEntry) => Promise<User | null>;
+  /** Sets the limits named; `audit` is told the user before and after, and is not asked when nothing changed. */
+  readonly setUserLimits: (
+    userId: string,
+    changes: Partial<Limits>,
+    audit: (before: User, after: User) => AuditEntry,
+  ) => Promise<User | null>;
   readonly insertToken: (token: Token, hash: string, audit: AuditEntry) => Promise<void>;
   readonly listTokens: (userId: string) => Promise<readonly Token[]>;
   readonly revokeToken: (userId: string, tokenId: string, at: number, audit: AuditEntry) => Promise<boolean>;
+  /** Puts a new token in the place of one that is in force, which ends at `oldEndsAt` or at its own expiry, whichever is first. */
+  readonly rotateToken: (
+    userId: string,
+    tokenId: string,
+    at: number,
+    oldEndsAt: number,
+    successor: TokenSuccessor,
+    audit: AuditEntry,
+  ) => Promise<RotateOutcome>;
   /** The token with this SHA-256 hash (hex) and its user, also when revoked or expired: the caller decides. */
   readonly findByTokenHash: (hash: string) => Promise<{ readonly token: Token; readonly user: User } | null>;
   readonly touchToken: (tokenId: string, at: number) => Promise<void>;
@@ -208,6 +251,7 @@ export type LeaderStore = {
 export type Store = {
   readonly tasks: TaskStore;
   readonly users: UserStore;
+  readonly audit: AuditStore;
   readonly leader: LeaderStore;
   readonly close: () => Promise<void>;
 };

@@ -1,5 +1,6 @@
 /** What a caller may read: own tasks, the queue and the pool; the rest does not exist. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AUDIT } from "../../test/support/audit-samples.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { CREATED, moved, moveTo, newAttempt, newTask, newUser, NOW } from "../../test/support/task-samples.ts";
 import type { NodeView, Principal, Task } from "../domain/types.ts";
@@ -21,8 +22,7 @@ const NODES: readonly NodeView[] = [
 let store: Store;
 beforeEach(async () => {
   store = await openStore({ url: ":memory:", ids: { hex: (bytes) => "ab".repeat(bytes) }, clock: manualClock(NOW) });
-  for (const id of ["alice", "bob"])
-    await store.users.insertUser(newUser(id), { at: NOW, actor: "admin", action: "user.create", target: id, data: {} });
+  for (const id of ["alice", "bob"]) await store.users.insertUser(newUser(id), AUDIT);
 });
 afterEach(() => store.close());
 

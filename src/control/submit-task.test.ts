@@ -1,5 +1,6 @@
 /** A submission: what is checked before, and what is durable after. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AUDIT, byUser } from "../../test/support/audit-samples.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { newTask, newUser, NOW } from "../../test/support/task-samples.ts";
 import { openStore } from "../store/open-store.ts";
@@ -23,7 +24,7 @@ beforeEach(async () => {
   models = new Set(["Qwen/Qwen2.5-0.5B-Instruct"]);
   pool = { maxNodes: null, maxGpusPerNode: null };
   store = await openStore({ url: ":memory:", ids: { hex: (bytes) => "ab".repeat(bytes) }, clock: manualClock(NOW) });
-  await store.users.insertUser(newUser("alice"), { at: NOW, actor: "admin", action: "user.create", target: "alice", data: {} });
+  await store.users.insertUser(newUser("alice"), AUDIT);
 });
 afterEach(() => store.close());
 
@@ -51,7 +52,7 @@ function submission(over: Partial<Submission> = {}): Submission {
   const { spec, specText } = newTask("mvp2-alice-ppo-20260101-000000-00000000");
   return {
     userId: "alice",
-    actor: "user:alice",
+    by: byUser("alice"),
     specText,
     spec,
     specWarnings: [{ code: "ignored_field", field: "old", text: "old is ignored" }],
@@ -114,7 +115,7 @@ describe("checks before a submission", () => {
 
   it("an unknown or disabled user submits nothing", async () => {
     await expect(admit(deps(), submission({ userId: "nobody" }))).rejects.toThrow(code("not_found"));
-    await store.users.setUserState("alice", "DISABLED", { at: NOW, actor: "admin", action: "x", target: "alice", data: {} });
+    await store.users.setUserState("alice", "DISABLED", AUDIT);
     await expect(admit(deps(), submission())).rejects.toThrow(code("wrong_state"));
   });
 
@@ -163,7 +164,7 @@ describe("a submission", () => {
 
   it("above max_queued is told how many wait and when to come again", async () => {
     const limits = { ...newUser("alice").limits, maxQueued: 1 };
-    await store.users.setUserLimits("alice", limits, { at: NOW, actor: "admin", action: "x", target: "alice", data: {} });
+    await store.users.setUserLimits("alice", limits, () => AUDIT);
     await submit();
     await expect(submit()).rejects.toMatchObject({ code: "user_limit", retryAfterS: 60 });
   });

@@ -4,7 +4,8 @@ import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/scheduling.ts";
 import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
-import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, PathCheck, Store } from "./ports.ts";
+import { type Caller, taskAudit } from "./audit.ts";
+import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, PathCheck, Store } from "./ports.ts";
 
 export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
 
@@ -19,7 +20,7 @@ export type SubmitDeps = {
 
 export type Submission = {
   readonly userId: string;
-  readonly actor: string;
+  readonly by: Caller;
   readonly specText: string;
   readonly spec: TaskSpec;
   readonly specWarnings: readonly Warning[];
@@ -40,6 +41,13 @@ export type Admitted = {
   readonly user: User;
   readonly priority: number;
 };
+
+/** The warning of a plan whose submission would be refused now for a limit of the user. */
+export async function limitWarnings(deps: SubmitDeps, { user }: Admitted): Promise<readonly Warning[]> {
+  const reached = await deps.store.tasks.limitReached(user.userId, user.limits, deps.clock.now());
+  const text = reached === null ? "" : `submitted now it would be refused: ${limitText(user.userId, reached)}`;
+  return reached === null ? [] : [{ code: "user_limit", field: null, text }];
+}
 
 /** Every check of a submission, without effects; `:plan` and `POST /tasks` share it. */
 export async function admit(deps: SubmitDeps, submission: Submission): Promise<Admitted> {
@@ -187,10 +195,11 @@ export async function submitTask(
       maxRuntimeMs: submission.maxRuntimeMs,
       createdAt: now,
     },
-    { attempt: null, actor: submission.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
+    { attempt: null, actor: submission.by.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
     idempotency,
-    admitted.user.limits.maxQueued,
+    admitted.user.limits,
     (task) => render({ taskId: task.taskId, state: task.state, warnings: admitted.warnings }),
+    taskAudit(submission.by, now, "task.submit", { taskId, userId: submission.userId }, { name: submission.name }),
   );
   switch (outcome.kind) {
     case "created":
@@ -199,8 +208,19 @@ export async function submitTask(
     case "key_reused":
       return replayed(outcome, idempotency?.key ?? "");
     case "user_limit":
-      throw new AppError("user_limit", `${outcome.count} tasks of this user wait, the limit max_queued is ${outcome.limit}`, {
-        retryAfterS: 60,
+      throw new AppError("user_limit", limitText(submission.userId, outcome), {
+        retryAfterS: (outcome.freeInMs ?? LOOK_AGAIN_MS) / 1000,
       });
   }
+}
+
+/** Where no time is known after which it works: when it is worth another try. */
+const LOOK_AGAIN_MS = 60_000;
+
+/** Which limit, its value, what counts against it, and who can change it. */
+export function limitText(userId: string, { limit, value, count, freeInMs }: LimitReached): string {
+  const raise = "an admin can raise it";
+  if (value === 0) return `${userId} may submit nothing: the limit ${limit} is 0; ${raise}`;
+  if (limit === "max_queued") return `${count} tasks of ${userId} wait, the limit max_queued is ${value}; cancel one, or ${raise}`;
+  return `${userId} submitted ${count} tasks in the last minute, the limit submits_per_minute is ${value}; the next may come in ${Math.ceil((freeInMs ?? 0) / 1000)} s; ${raise}`;
 }

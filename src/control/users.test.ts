@@ -1,5 +1,6 @@
 /** Users, their tokens and who is calling, on a real store. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { BY_ADMIN } from "../../test/support/audit-samples.ts";
 import { manualClock, type ManualClock } from "../../test/support/manual-clock.ts";
 import { NOW } from "../../test/support/task-samples.ts";
 import { openStore } from "../store/open-store.ts";
@@ -31,46 +32,46 @@ function code(expected: string): Error {
 }
 
 async function tokenOf(userId: string, expiresAt: number | null = null): Promise<{ readonly secret: string; readonly tokenId: string }> {
-  const { secret, token } = await issueToken(deps, userId, "laptop", "full", expiresAt);
+  const { secret, token } = await issueToken(deps, userId, "laptop", "full", expiresAt, BY_ADMIN);
   return { secret, tokenId: token.tokenId };
 }
 
 describe("users", () => {
   it("are created ACTIVE with the operator's limits; an id exists once, for ever", async () => {
-    expect(await createUser(deps, "alice", "Alice")).toEqual({
+    expect(await createUser(deps, "alice", "Alice", BY_ADMIN)).toEqual({
       userId: "alice",
       displayName: "Alice",
       state: "ACTIVE",
       limits: LIMITS,
       createdAt: NOW,
     });
-    await expect(createUser(deps, "alice", null)).rejects.toThrow(code("user_exists"));
+    await expect(createUser(deps, "alice", null, BY_ADMIN)).rejects.toThrow(code("user_exists"));
   });
 
   it.each(["admin", "root", "common", "A", "", "a--b"])("%j is no user id", async (userId) => {
-    await expect(createUser(deps, userId, null)).rejects.toThrow(code("bad_parameter"));
+    await expect(createUser(deps, userId, null, BY_ADMIN)).rejects.toThrow(code("bad_parameter"));
   });
 
   it("that do not exist are not found, for every call", async () => {
     const calls = [
       () => getUser(deps, "x"),
-      () => setUserState(deps, "x", "DISABLED"),
-      () => setLimits(deps, "x", {}),
+      () => setUserState(deps, "x", "DISABLED", BY_ADMIN),
+      () => setLimits(deps, "x", {}, BY_ADMIN),
       () => listTokens(deps, "x"),
-      () => revokeToken(deps, "x", "tok_1"),
+      () => revokeToken(deps, "x", "tok_1", BY_ADMIN),
     ];
     for (const call of calls) await expect(call()).rejects.toThrow(code("not_found"));
   });
 
   it("keep the limits that were not named", async () => {
-    await createUser(deps, "alice", null);
-    await setLimits(deps, "alice", { maxGpus: 4 });
-    expect((await setLimits(deps, "alice", { maxPriority: 9 })).limits).toEqual({ ...LIMITS, maxGpus: 4, maxPriority: 9 });
+    await createUser(deps, "alice", null, BY_ADMIN);
+    await setLimits(deps, "alice", { maxGpus: 4 }, BY_ADMIN);
+    expect((await setLimits(deps, "alice", { maxPriority: 9 }, BY_ADMIN)).limits).toEqual({ ...LIMITS, maxGpus: 4, maxPriority: 9 });
   });
 });
 
 describe("who is calling", () => {
-  beforeEach(() => createUser(deps, "alice", null));
+  beforeEach(() => createUser(deps, "alice", null, BY_ADMIN));
 
   it("the admin by his token, a user by hers", async () => {
     const { secret, tokenId } = await tokenOf("alice");
@@ -82,7 +83,7 @@ describe("who is calling", () => {
     for (const header of [undefined, ""]) await expect(authenticate(header)).rejects.toThrow(code("missing_token"));
     const expired = await tokenOf("alice", NOW + 5);
     const revoked = await tokenOf("alice");
-    await revokeToken(deps, "alice", revoked.tokenId);
+    await revokeToken(deps, "alice", revoked.tokenId, BY_ADMIN);
     clock.advance(5);
     const messages = new Set<string>();
     for (const text of ["x", newToken(), expired.secret, revoked.secret, `${ADMIN}x`, `Basic ${ADMIN}`, "Bearer ", `Bearer ${ADMIN} `]) {
@@ -99,10 +100,10 @@ describe("who is calling", () => {
 
   it("a disabled user is told so, and is back when enabled", async () => {
     const { secret } = await tokenOf("alice");
-    await setUserState(deps, "alice", "DISABLED");
+    await setUserState(deps, "alice", "DISABLED", BY_ADMIN);
     await expect(authenticate(`Bearer ${secret}`)).rejects.toThrow(code("user_disabled"));
     await expect(tokenOf("alice")).rejects.toThrow(code("wrong_state"));
-    await setUserState(deps, "alice", "ACTIVE");
+    await setUserState(deps, "alice", "ACTIVE", BY_ADMIN);
     await authenticate(`Bearer ${secret}`);
   });
 
@@ -121,7 +122,7 @@ describe("who is calling", () => {
 });
 
 describe("tokens", () => {
-  beforeEach(() => createUser(deps, "alice", null));
+  beforeEach(() => createUser(deps, "alice", null, BY_ADMIN));
 
   it("are shown once: the list has the last four characters and no secret", async () => {
     const { secret } = await tokenOf("alice");
@@ -131,11 +132,11 @@ describe("tokens", () => {
   });
 
   it("revoked twice is revoked; another user's is not found", async () => {
-    await createUser(deps, "bob", null);
+    await createUser(deps, "bob", null, BY_ADMIN);
     const { tokenId } = await tokenOf("alice");
-    await expect(revokeToken(deps, "bob", tokenId)).rejects.toThrow(code("not_found"));
-    await revokeToken(deps, "alice", tokenId);
-    await revokeToken(deps, "alice", tokenId);
+    await expect(revokeToken(deps, "bob", tokenId, BY_ADMIN)).rejects.toThrow(code("not_found"));
+    await revokeToken(deps, "alice", tokenId, BY_ADMIN);
+    await revokeToken(deps, "alice", tokenId, BY_ADMIN);
   });
 
   it("can't be made expired", async () => {

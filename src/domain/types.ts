@@ -208,6 +208,8 @@ export type Token = {
   readonly expiresAt: number | null;
   readonly revokedAt: number | null;
   readonly lastUsedAt: number | null;
+  /** The token id that a rotation put in its place. */
+  readonly replacedBy: string | null;
 };
 
 /** Who is calling. The admin owns nothing and may see everything. */

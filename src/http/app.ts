@@ -6,6 +6,7 @@ import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPE
 import { scopeProblem } from "../domain/access.ts";
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
+import { auditRoutes } from "./audit-routes.ts";
 import type { Answer, RouteFunctions } from "./call.ts";
 import { answerClientError, CONNECTION_LIMITS, type ConnectionLimits, headerProblem, SECURITY_HEADERS } from "./connection.ts";
 import type { HttpDeps } from "./deps.ts";
@@ -13,6 +14,7 @@ import { logRoutes } from "./log-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
 import { refusalFor, sendRefusal } from "./problem-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { sourceAddress } from "./source-address.ts";
 import { taskRoutes } from "./task-routes.ts";
 import { userRoutes } from "./user-routes.ts";
 
@@ -22,6 +24,8 @@ type AnyRouteFunction = (call: {
   query: unknown;
   body: unknown;
   header: (name: string) => string | undefined;
+  from: string | null;
+  requestId: string;
   signal: AbortSignal;
 }) => Promise<Answer>;
 
@@ -49,7 +53,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser([...TASKSPEC_CONTENT_TYPES], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   addHooks(app, deps);
-  const functions: RouteFunctions = { ...userRoutes(deps), ...taskRoutes(deps), ...logRoutes(deps), ...poolRoutes(deps) };
+  const functions: RouteFunctions = { ...userRoutes(deps), ...taskRoutes(deps), ...logRoutes(deps), ...poolRoutes(deps), ...auditRoutes(deps) };
   for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, deps, id, route, functions[id] as AnyRouteFunction);
   return app;
 }
@@ -118,6 +122,8 @@ function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Rout
       done();
     },
     handler: async (request, reply) => {
+      // Asked for before anything is waited for: a socket that was closed since has no address.
+      const from = sourceAddress(request);
       const principal = await admitCaller(deps, route, request);
       const query = parseQuery(route, principal, request.query);
       const body = parseBody(route, request);
@@ -129,6 +135,8 @@ function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Rout
         query,
         body,
         header: (name) => singleHeader(request, name),
+        from,
+        requestId: request.id,
         signal: gone.signal,
       });
       return send(deps, id, request, reply, answer, route.status);

@@ -1,7 +1,9 @@
 /** What a route's function is given and may answer. */
 import type { z } from "zod";
 import type { RouteId, ROUTES } from "../contract/routes.ts";
+import type { Caller } from "../control/audit.ts";
 import type { PageRequest } from "../control/cursors.ts";
+import { actorOf } from "../domain/access.ts";
 import type { Principal } from "../domain/types.ts";
 
 export type Body<Id extends RouteId> = (typeof ROUTES)[Id]["body"] extends {
@@ -20,9 +22,18 @@ export type Call<Id extends RouteId> = {
   readonly query: z.infer<(typeof ROUTES)[Id]["query"]>;
   readonly body: Body<Id>;
   readonly header: (name: string) => string | undefined;
+  /** The remote address of the socket: never what a header says. */
+  readonly from: string | null;
+  readonly requestId: string;
   /** Aborts when the client is gone or the server stops. */
   readonly signal: AbortSignal;
 };
+
+/** Who the audit trail says it was. */
+export function callerOf(call: Pick<Call<RouteId>, "principal" | "from" | "requestId">): Caller {
+  const { principal, from, requestId } = call;
+  return { actor: actorOf(principal), from, tokenId: principal.kind === "admin" ? null : principal.tokenId, requestId };
+}
 
 export type Answer = {
   readonly status?: number;

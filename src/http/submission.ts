@@ -1,9 +1,9 @@
 /** From the bytes and parameters of a POST to a Submission: every error of the file at once, with its line. */
 import type { Submission as Query } from "../contract/routes.ts";
 import { parseTaskSpec } from "../contract/task-spec.ts";
-import { actorOf } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
+import type { Caller } from "../control/audit.ts";
 import type { Submission } from "../control/submit-task.ts";
 import { parseLabels } from "./labels.ts";
 
@@ -14,7 +14,7 @@ function ownerOf(principal: Principal, user: string | undefined): string {
   return user;
 }
 
-export function readSubmission(principal: Principal, query: Query, body: Buffer, ignoredFields: readonly string[]): Submission {
+export function readSubmission(principal: Principal, by: Caller, query: Query, body: Buffer, ignoredFields: readonly string[]): Submission {
   const userId = ownerOf(principal, query.user);
   const parsed = parseTaskSpec(body, { ignoredFields });
   if (!parsed.ok) {
@@ -25,7 +25,7 @@ export function readSubmission(principal: Principal, query: Query, body: Buffer,
   }
   return {
     userId,
-    actor: actorOf(principal),
+    by,
     specText: body.toString("utf8"),
     spec: parsed.spec,
     specWarnings: parsed.warnings,

@@ -11,8 +11,8 @@ import { pageOf } from "../control/cursors.ts";
 import { fitOf } from "../control/read-pool.ts";
 import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
 import type { Idempotency } from "../control/ports.ts";
-import { admit, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
-import { type Answer, type Call, ok, pageRequest, type RouteFunctions } from "./call.ts";
+import { admit, limitWarnings, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
+import { type Answer, type Call, callerOf, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 import { parseLabels } from "./labels.ts";
 import { readSubmission } from "./submission.ts";
@@ -80,16 +80,13 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
       return ok({ attempts: page.rows.map(renderAttempt), next_cursor: page.nextCursor });
     },
     cancelTask: async (call) => {
-      const task = await cancelTask(deps, (await find(call)).taskId, actorOf(call.principal));
+      const task = await cancelTask(deps, (await find(call)).taskId, callerOf(call));
       deps.loop.wake();
       return ok({ task_id: task.taskId, state: task.state, cancel_requested: task.cancelRequestedAt !== null });
     },
-    holdTask: async (call) => changed(await holdTask(deps, (await find(call)).taskId, actorOf(call.principal))),
-    releaseTask: async (call) => changed(await releaseTask(deps, (await find(call)).taskId, actorOf(call.principal))),
-    prioritizeTask: async (call) =>
-      changed(
-        await prioritizeTask(deps, (await find(call)).taskId, call.body.priority, actorOf(call.principal), call.principal.kind === "admin"),
-      ),
+    holdTask: async (call) => changed(await holdTask(deps, (await find(call)).taskId, callerOf(call))),
+    releaseTask: async (call) => changed(await releaseTask(deps, (await find(call)).taskId, callerOf(call))),
+    prioritizeTask: async (call) => changed(await prioritizeTask(deps, (await find(call)).taskId, call.body.priority, callerOf(call))),
   };
 }
 
@@ -104,7 +101,7 @@ function parseStates(text: string | undefined): readonly TaskState[] | null {
 }
 
 async function create(deps: HttpDeps, call: Call<"createTask">): Promise<Answer> {
-  const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
+  const submission = readSubmission(call.principal, callerOf(call), call.query, call.body, deps.settings.ignoredFields);
   const idempotency = idempotencyOf(call);
   const earlier = idempotency === null ? null : await deps.store.tasks.earlierAnswer(submission.userId, idempotency, deps.clock.now());
   if (earlier !== null) return created(replayed(earlier, idempotency?.key ?? ""));
@@ -135,8 +132,10 @@ function created(answer: SubmitAnswer): Answer {
 }
 
 async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
-  const submission = readSubmission(call.principal, call.query, call.body, deps.settings.ignoredFields);
-  const { choice, warnings, priority } = await admit(deps.submit, submission);
+  const submission = readSubmission(call.principal, callerOf(call), call.query, call.body, deps.settings.ignoredFields);
+  const admitted = await admit(deps.submit, submission);
+  const { choice, priority } = admitted;
+  const warnings = [...admitted.warnings, ...(await limitWarnings(deps.submit, admitted))];
   const taskId = formatTaskId(submission.userId, submission.spec.workload, deps.clock.now(), "00000000");
   const task = { taskId, userId: submission.userId, spec: submission.spec, profile: choice.profile };
   const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null);

@@ -3,14 +3,35 @@ import { renderToken, renderUser } from "../contract/render.ts";
 import { AppError } from "../domain/app-error.ts";
 import type { Limits } from "../domain/types.ts";
 import { cancelTask } from "../control/change-task.ts";
-import { createUser, getUser, issueToken, listTokens, listUsers, revokeToken, setLimits, setUserState } from "../control/users.ts";
+import {
+  createUser,
+  getUser,
+  type IssuedToken,
+  issueToken,
+  listTokens,
+  listUsers,
+  revokeToken,
+  rotateToken,
+  setLimits,
+  setUserState,
+} from "../control/users.ts";
+import type { Caller } from "../control/audit.ts";
 import { pageOf } from "../control/cursors.ts";
-import { ok, pageRequest, type RouteFunctions } from "./call.ts";
+import { callerOf, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 type UserRoutes = Pick<
   RouteFunctions,
-  "createUser" | "listUsers" | "disableUser" | "enableUser" | "setLimits" | "createToken" | "listTokens" | "revokeToken" | "me"
+  | "createUser"
+  | "listUsers"
+  | "disableUser"
+  | "enableUser"
+  | "setLimits"
+  | "createToken"
+  | "listTokens"
+  | "revokeToken"
+  | "rotateToken"
+  | "me"
 >;
 
 function param(params: { readonly [name: string]: string }, name: string): string {
@@ -21,8 +42,13 @@ function param(params: { readonly [name: string]: string }, name: string): strin
 
 export function userRoutes(deps: HttpDeps): UserRoutes {
   const created = (value: unknown) => ({ ...ok(value), status: 201 });
+  const shownOnce = ({ token, secret }: IssuedToken) => {
+    const { revoked_at: _, last_used_at: __, replaced_by: ___, ...wire } = renderToken(token);
+    return created({ ...wire, token: secret });
+  };
   return {
-    createUser: async ({ body }) => created(renderUser(await createUser(deps.users, body.user_id, body.display_name ?? null))),
+    createUser: async (call) =>
+      created(renderUser(await createUser(deps.users, call.body.user_id, call.body.display_name ?? null, callerOf(call)))),
     listUsers: async ({ query }) => {
       const after = query.cursor === undefined ? null : deps.cursors.read(query.cursor, "users");
       const page = await listUsers(deps.users, after, query.limit);
@@ -32,18 +58,20 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
         next_cursor: page.hasMore && last !== undefined ? deps.cursors.make(last.userId, "users") : null,
       });
     },
-    disableUser: async ({ params, query }) => {
-      const user = await setUserState(deps.users, param(params, "user_id"), "DISABLED");
-      if (query.cancel_tasks === "true") await cancelAll(deps, user.userId);
+    disableUser: async (call) => {
+      const cancels = call.query.cancel_tasks === "true";
+      const data = { cancel_tasks: cancels };
+      const user = await setUserState(deps.users, param(call.params, "user_id"), "DISABLED", callerOf(call), data);
+      if (cancels) await cancelAll(deps, user.userId, callerOf(call));
       deps.loop.wake();
       return ok(renderUser(user));
     },
-    enableUser: async ({ params }) => {
-      const user = await setUserState(deps.users, param(params, "user_id"), "ACTIVE");
+    enableUser: async (call) => {
+      const user = await setUserState(deps.users, param(call.params, "user_id"), "ACTIVE", callerOf(call));
       deps.loop.wake();
       return ok(renderUser(user));
     },
-    setLimits: async ({ params, body }) => {
+    setLimits: async (call) => {
       const names: { readonly [wire: string]: keyof Limits } = {
         max_queued: "maxQueued",
         max_running: "maxRunning",
@@ -52,15 +80,21 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
         max_priority: "maxPriority",
       };
       const changes = Object.fromEntries(
-        Object.entries(body).flatMap(([wire, value]) => (names[wire] === undefined || value === undefined ? [] : [[names[wire], value]])),
+        Object.entries(call.body).flatMap(([wire, value]) =>
+          names[wire] === undefined || value === undefined ? [] : [[names[wire], value]],
+        ),
       ) as Partial<Limits>;
-      return ok(renderUser(await setLimits(deps.users, param(params, "user_id"), changes)));
+      return ok(renderUser(await setLimits(deps.users, param(call.params, "user_id"), changes, callerOf(call))));
     },
-    createToken: async ({ params, body }) => {
-      const expires = body.expires_at === undefined || body.expires_at === null ? null : Date.parse(body.expires_at);
-      const { token, secret } = await issueToken(deps.users, param(params, "user_id"), body.name, body.scope ?? "full", expires);
-      const { revoked_at: _, last_used_at: __, ...wire } = renderToken(token);
-      return created({ ...wire, token: secret });
+    createToken: async (call) => {
+      const { name, scope, expires_at } = call.body;
+      const userId = param(call.params, "user_id");
+      return shownOnce(await issueToken(deps.users, userId, name, scope ?? "full", instantOf(expires_at) ?? null, callerOf(call)));
+    },
+    rotateToken: async (call) => {
+      const { overlap_s, expires_at } = call.body;
+      const [userId, tokenId] = [param(call.params, "user_id"), param(call.params, "token_id")];
+      return shownOnce(await rotateToken(deps.users, userId, tokenId, overlap_s * 1000, instantOf(expires_at), callerOf(call)));
     },
     listTokens: async ({ params, query }) => {
       const userId = param(params, "user_id");
@@ -68,8 +102,8 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
       const page = pageOf(tokens, (token) => token.tokenId, pageRequest(query), deps.cursors, `tokens ${userId}`);
       return ok({ tokens: page.rows.map(renderToken), next_cursor: page.nextCursor });
     },
-    revokeToken: async ({ params }) => {
-      await revokeToken(deps.users, param(params, "user_id"), param(params, "token_id"));
+    revokeToken: async (call) => {
+      await revokeToken(deps.users, param(call.params, "user_id"), param(call.params, "token_id"), callerOf(call));
       return { status: 204, body: { kind: "none" } };
     },
     me: async ({ principal }) => {
@@ -99,8 +133,12 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
   };
 }
 
-async function cancelAll(deps: HttpDeps, userId: string): Promise<void> {
+function instantOf(text: string | null | undefined): number | null | undefined {
+  return typeof text === "string" ? Date.parse(text) : text;
+}
+
+async function cancelAll(deps: HttpDeps, userId: string, by: Caller): Promise<void> {
   const open = await deps.store.tasks.listOpen();
   for (const task of open.filter((one) => one.userId === userId))
-    await cancelTask({ store: deps.store, clock: deps.clock }, task.taskId, "admin");
+    await cancelTask({ store: deps.store, clock: deps.clock }, task.taskId, by);
 }

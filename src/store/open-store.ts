@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Kysely } from "kysely";
 import type { Clock, Ids, LeaderStore, Store } from "../control/ports.ts";
+import { makeAuditStore } from "./audit-store.ts";
 import { makePostgresLead } from "./leader-postgres.ts";
 import { makeSqliteLead } from "./leader-sqlite.ts";
 import { migrate } from "./migrate.ts";
@@ -99,7 +100,8 @@ async function assemble(
   let closing: Promise<void> | null = null;
   return {
     tasks: withTrouble(makeTaskStore(read, queue.write, dialect)),
-    users: withTrouble(makeUserStore(read, queue.write)),
+    users: withTrouble(makeUserStore(read, queue.write, dialect)),
+    audit: withTrouble(makeAuditStore(read)),
     leader: withTrouble({
       lead: makeLead(queue.write),
       ping: async () => {

@@ -86,6 +86,20 @@ export type TokenTable = {
   expires_at: number | null;
   revoked_at: number | null;
   last_used_at: number | null;
+  replaced_by: string | null;
+};
+
+export type AuditTable = {
+  id: Generated<number>;
+  at: number;
+  actor: string;
+  action: string;
+  target: string;
+  data: string;
+  user_id: string | null;
+  from_address: string | null;
+  token_id: string | null;
+  request_id: string | null;
 };
 
 export type Tables = {
@@ -97,7 +111,7 @@ export type Tables = {
   attempts: AttemptTable;
   events: EventTable;
   idempotency: { user_id: string; key: string; body_hash: string; task_id: string; answer: string; created_at: number };
-  audit: { id: Generated<number>; at: number; actor: string; action: string; target: string; data: string };
+  audit: AuditTable;
   leader: { one: number; epoch: number; owner: string | null; at: number | null };
   meta: { key: string; value: string };
 };

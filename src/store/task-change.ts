@@ -2,6 +2,7 @@
 import type { Kysely, Selectable } from "kysely";
 import type { ChangeOutcome, TaskChange } from "../control/ports.ts";
 import { canMove, isTerminal } from "../domain/task-state.ts";
+import { writeAudit } from "./audit-store.ts";
 import type { Dialect } from "./migrations/migration.ts";
 import { storable } from "./storable.ts";
 import type { TaskTable, Tables } from "./tables.ts";
@@ -35,6 +36,7 @@ export function changePlan(dialect: Dialect, change: TaskChange): Plan<ChangeOut
       counts.add(row.user_id, move.from, -1);
       counts.add(row.user_id, move.to, 1);
     }
+    if (change.audit !== undefined) await writeAudit(db, change.audit);
     return { kind: "applied", task: taskOf({ ...row, ...next }) };
   };
 }

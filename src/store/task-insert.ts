@@ -1,13 +1,16 @@
 /** A new task enters the queue: its row, its first event and its idempotency key together or not at all. */
 import { type Kysely, sql } from "kysely";
-import type { EarlierAnswer, Idempotency, InsertTaskOutcome, NewTask } from "../control/ports.ts";
+import type { EarlierAnswer, Idempotency, InsertTaskOutcome, NewTask, SubmitLimits } from "../control/ports.ts";
+import type { AuditEntry } from "../domain/audit.ts";
 import type { NewTaskEvent, Task } from "../domain/types.ts";
+import { writeAudit } from "./audit-store.ts";
 import type { Dialect } from "./migrations/migration.ts";
 import { storable } from "./storable.ts";
 import type { Tables } from "./tables.ts";
 import { writeEvents } from "./task-events.ts";
+import { limitReached } from "./task-limits.ts";
 import { newTaskRow, taskOf } from "./task-rows.ts";
-import type { Plan, WriteTx } from "./write-queue.ts";
+import type { Plan } from "./write-queue.ts";
 
 const IDEMPOTENCY_MS = 7 * 24 * 3600 * 1000;
 
@@ -16,8 +19,9 @@ export function insertTaskPlan(
   task: NewTask,
   event: NewTaskEvent,
   idempotency: Idempotency | null,
-  maxQueued: number | null,
+  limits: SubmitLimits | null,
   answer: (task: Task) => string,
+  audit: AuditEntry | null,
 ): Plan<InsertTaskOutcome> {
   for (const label of Object.entries(task.labels)) storable({ "a label's key": label[0], "a label's value": label[1] });
   const row = storable(newTaskRow(task));
@@ -26,9 +30,10 @@ export function insertTaskPlan(
       const earlier = await earlierAnswer(tx.db, task.userId, idempotency, task.createdAt);
       if (earlier !== null) return earlier;
     }
-    if (maxQueued !== null) {
-      const count = await countWaiting(tx, dialect, task.userId);
-      if (count >= maxQueued) return { kind: "user_limit", limit: maxQueued, count };
+    if (limits !== null) {
+      if (dialect === "postgres") await oneAtATime(tx.db, task.userId);
+      const reached = await limitReached(tx.db, task.userId, limits, task.createdAt, tx.counts.pending);
+      if (reached !== null) return { kind: "user_limit", ...reached };
     }
     const { seq } = await tx.db
       .insertInto("tasks")
@@ -39,6 +44,7 @@ export function insertTaskPlan(
     await writeEvents(tx.db, task.taskId, 1, task.createdAt, { from: null, to: "QUEUED" }, [event]);
     tx.counts.add(task.userId, "QUEUED", 1);
     if (idempotency !== null) await remember(tx.db, task, idempotency, answer(created));
+    if (audit !== null) await writeAudit(tx.db, audit);
     return { kind: "created", task: created };
   };
 }
@@ -79,14 +85,7 @@ async function remember(db: Kysely<Tables>, task: NewTask, idempotency: Idempote
     .execute();
 }
 
-/** Tasks of the user that wait, with those of this transaction. On Postgres other servers' submissions for him wait until it ends. */
-async function countWaiting(tx: WriteTx, dialect: Dialect, userId: string): Promise<number> {
-  if (dialect === "postgres") await sql`select pg_advisory_xact_lock(hashtextextended(${userId}, 0))`.execute(tx.db);
-  const { n } = await tx.db
-    .selectFrom("task_counts")
-    .select((of) => of.fn.coalesce(of.fn.sum<number | string>("n"), sql<number>`0`).as("n"))
-    .where("user_id", "=", userId)
-    .where("state", "in", ["QUEUED", "PENDING_RESOURCES"])
-    .executeTakeFirstOrThrow();
-  return Number(n) + tx.counts.pending(userId, "QUEUED") + tx.counts.pending(userId, "PENDING_RESOURCES");
+/** Other servers' submissions for this user wait until the transaction ends, so that no two of them see the same last free place. */
+async function oneAtATime(db: Kysely<Tables>, userId: string): Promise<void> {
+  await sql`select pg_advisory_xact_lock(hashtextextended(${userId}, 0))`.execute(db);
 }

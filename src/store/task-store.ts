@@ -5,14 +5,16 @@ import type { Tables } from "./tables.ts";
 import { changePlan } from "./task-change.ts";
 import { countByState } from "./task-counts.ts";
 import { earlierAnswer, insertTaskPlan } from "./task-insert.ts";
+import { limitReached } from "./task-limits.ts";
 import { attemptsOf, eventsOf, findTasks, getTask, latestAttempts, listOpenTasks, listTasks } from "./task-reads.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
 export function makeTaskStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): TaskStore {
   return {
     earlierAnswer: async (userId, idempotency, now) => await earlierAnswer(read, userId, idempotency, now),
-    insertTask: async (task, event, idempotency, maxQueued, answer) =>
-      await write(insertTaskPlan(dialect, task, event, idempotency, maxQueued, answer)),
+    insertTask: async (task, event, idempotency, limits, answer, audit = null) =>
+      await write(insertTaskPlan(dialect, task, event, idempotency, limits, answer, audit)),
+    limitReached: async (userId, limits, now) => await limitReached(read, userId, limits, now, () => 0),
     change: async (change) => await write(changePlan(dialect, change)),
     get: async (taskId) => await getTask(read, taskId),
     find: async (text, userId) => await findTasks(read, text, userId),

@@ -1,12 +1,16 @@
-/** Users, their tokens (hashes only) and the audit lines of what was done to them. A user's row is never deleted, so no id comes back. */
-import type { Insertable, Kysely, Selectable } from "kysely";
-import type { AuditEntry, UserStore } from "../control/ports.ts";
-import type { Token, User } from "../domain/types.ts";
+/** Users, their tokens and the audit rows of what was done to them. A user's row is never deleted, so no id comes back. */
+import type { Kysely, Selectable } from "kysely";
+import type { UserStore } from "../control/ports.ts";
+import type { AuditEntry } from "../domain/audit.ts";
+import type { Limits, User, UserState } from "../domain/types.ts";
+import { writeAudit } from "./audit-store.ts";
+import type { Dialect } from "./migrations/migration.ts";
 import { isStorable, storable } from "./storable.ts";
-import type { Tables, TokenTable, UserTable } from "./tables.ts";
+import type { Tables, UserTable } from "./tables.ts";
+import { findToken, insertToken, listTokens, revokeToken, rotateToken, touchToken } from "./token-store.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
-export function makeUserStore(read: Kysely<Tables>, write: WriteQueue["write"]): UserStore {
+export function makeUserStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): UserStore {
   return {
     insertUser: async (user, audit) => await write(async ({ db }) => await insertUser(db, user, audit)),
     getUser: async (userId) => await getUser(read, userId),
@@ -19,22 +23,18 @@ export function makeUserStore(read: Kysely<Tables>, write: WriteQueue["write"]):
         .execute();
       return { rows: rows.slice(0, limit).map(userOf), hasMore: rows.length > limit };
     },
-    setUserState: async (userId, state, audit) => await write(async ({ db }) => await updateUser(db, userId, { state }, audit)),
-    setUserLimits: async (userId, limits, audit) =>
-      await write(async ({ db }) => await updateUser(db, userId, { limits: JSON.stringify(limits) }, audit)),
+    setUserState: async (userId, state, audit) => await write(async ({ db }) => await setState(db, dialect, userId, state, audit)),
+    setUserLimits: async (userId, changes, audit) => await write(async ({ db }) => await setLimits(db, dialect, userId, changes, audit)),
     insertToken: async (token, hash, audit) => await write(async ({ db }) => await insertToken(db, token, hash, audit)),
-    listTokens: async (userId) => {
-      const rows = await read
-        .selectFrom("tokens")
-        .selectAll()
-        .where("user_id", "=", userId)
-        .orderBy("created_at")
-        .orderBy("token_id")
-        .execute();
-      return rows.map(tokenOf);
-    },
+    listTokens: async (userId) => await listTokens(read, userId),
     revokeToken: async (userId, tokenId, at, audit) => await write(async ({ db }) => await revokeToken(db, userId, tokenId, at, audit)),
-    findByTokenHash: async (hash) => await findByTokenHash(read, hash),
+    rotateToken: async (userId, tokenId, at, oldEndsAt, successor, audit) =>
+      await write(async ({ db }) => await rotateToken(db, dialect, userId, tokenId, at, oldEndsAt, successor, audit)),
+    findByTokenHash: async (hash) => {
+      const token = await findToken(read, hash);
+      const user = token === null ? null : await getUser(read, token.userId);
+      return token === null || user === null ? null : { token, user };
+    },
     touchToken: async (tokenId, at) => await write(async ({ db }) => await touchToken(db, tokenId, at)),
   };
 }
@@ -63,81 +63,37 @@ async function getUser(db: Kysely<Tables>, userId: string): Promise<User | null>
   return row === undefined ? null : userOf(row);
 }
 
-async function updateUser(
-  db: Kysely<Tables>,
-  userId: string,
-  change: Partial<Pick<UserTable, "state" | "limits">>,
-  audit: AuditEntry,
-): Promise<User | null> {
+/** The user as he is, held for this transaction, so that two changes of his limits both count. */
+async function lockUser(db: Kysely<Tables>, dialect: Dialect, userId: string): Promise<User | null> {
   if (!isStorable(userId)) return null;
-  const row = await db.updateTable("users").set(change).where("user_id", "=", userId).returningAll().executeTakeFirst();
-  if (row === undefined) return null;
+  const query = db.selectFrom("users").selectAll().where("user_id", "=", userId);
+  const row = await (dialect === "postgres" ? query.forUpdate() : query).executeTakeFirst();
+  return row === undefined ? null : userOf(row);
+}
+
+async function setState(db: Kysely<Tables>, dialect: Dialect, userId: string, state: UserState, audit: AuditEntry): Promise<User | null> {
+  const user = await lockUser(db, dialect, userId);
+  if (user === null || user.state === state) return user;
+  await db.updateTable("users").set({ state }).where("user_id", "=", userId).execute();
   await writeAudit(db, audit);
-  return userOf(row);
+  return { ...user, state };
 }
 
-async function insertToken(db: Kysely<Tables>, token: Token, hash: string, audit: AuditEntry): Promise<void> {
-  const row: Insertable<TokenTable> = {
-    token_id: token.tokenId,
-    user_id: token.userId,
-    name: token.name,
-    scope: token.scope,
-    hash,
-    last4: token.last4,
-    created_at: token.createdAt,
-    expires_at: token.expiresAt,
-    revoked_at: token.revokedAt,
-    last_used_at: token.lastUsedAt,
-  };
-  await db.insertInto("tokens").values(storable(row)).execute();
-  await writeAudit(db, audit);
-}
-
-/** True when the user has this token, which is revoked from then on; only the first revocation sets the time and is audited. */
-async function revokeToken(db: Kysely<Tables>, userId: string, tokenId: string, at: number, audit: AuditEntry): Promise<boolean> {
-  if (!isStorable(tokenId) || !isStorable(userId)) return false;
-  const token = await db
-    .selectFrom("tokens")
-    .select("revoked_at")
-    .where("token_id", "=", tokenId)
-    .where("user_id", "=", userId)
-    .executeTakeFirst();
-  if (token === undefined) return false;
-  if (token.revoked_at !== null) return true;
-  const { numUpdatedRows } = await db
-    .updateTable("tokens")
-    .set({ revoked_at: at })
-    .where("token_id", "=", tokenId)
-    .where("revoked_at", "is", null)
-    .executeTakeFirstOrThrow();
-  if (numUpdatedRows === 1n) await writeAudit(db, audit);
-  return true;
-}
-
-async function findByTokenHash(db: Kysely<Tables>, hash: string): Promise<{ readonly token: Token; readonly user: User } | null> {
-  if (!isStorable(hash)) return null;
-  const token = await db.selectFrom("tokens").selectAll().where("hash", "=", hash).executeTakeFirst();
-  if (token === undefined) return null;
-  const user = await getUser(db, token.user_id);
-  return user === null ? null : { token: tokenOf(token), user };
-}
-
-/** Never moves back, so late writers do no harm. */
-async function touchToken(db: Kysely<Tables>, tokenId: string, at: number): Promise<void> {
-  await db
-    .updateTable("tokens")
-    .set({ last_used_at: at })
-    .where("token_id", "=", tokenId)
-    .where((is) => is.or([is("last_used_at", "is", null), is("last_used_at", "<", at)]))
-    .execute();
-}
-
-async function writeAudit(db: Kysely<Tables>, entry: AuditEntry): Promise<void> {
-  const { at, actor, action, target, data } = entry;
-  await db
-    .insertInto("audit")
-    .values(storable({ at, actor, action, target, data: JSON.stringify(data) }))
-    .execute();
+async function setLimits(
+  db: Kysely<Tables>,
+  dialect: Dialect,
+  userId: string,
+  changes: Partial<Limits>,
+  audit: (before: User, after: User) => AuditEntry,
+): Promise<User | null> {
+  const user = await lockUser(db, dialect, userId);
+  if (user === null) return null;
+  const after: User = { ...user, limits: { ...user.limits, ...changes } };
+  const limits = JSON.stringify(after.limits);
+  if (limits === JSON.stringify(user.limits)) return user;
+  await db.updateTable("users").set({ limits }).where("user_id", "=", userId).execute();
+  await writeAudit(db, audit(user, after));
+  return after;
 }
 
 function userOf(row: Selectable<UserTable>): User {
@@ -147,19 +103,5 @@ function userOf(row: Selectable<UserTable>): User {
     state: row.state,
     limits: JSON.parse(row.limits) as User["limits"],
     createdAt: row.created_at,
-  };
-}
-
-function tokenOf(row: Selectable<TokenTable>): Token {
-  return {
-    tokenId: row.token_id,
-    userId: row.user_id,
-    name: row.name,
-    scope: row.scope,
-    last4: row.last4,
-    createdAt: row.created_at,
-    expiresAt: row.expires_at,
-    revokedAt: row.revoked_at,
-    lastUsedAt: row.last_used_at,
   };
 }

@@ -276,8 +276,8 @@ test("token create prints the token alone on stdout", async () => {
 
 test("token list and revoke", async () => {
   const tokens = [
-    { ...token, revoked_at: null, last_used_at: "2026-08-01T11:59:00.000Z" },
-    { ...token, token_id: "tok2", expires_at: "2026-08-02T12:00:00.000Z", revoked_at: "2026-08-01T11:58:00.000Z", last_used_at: null },
+    { ...token, revoked_at: null, last_used_at: "2026-08-01T11:59:00.000Z", replaced_by: null },
+    { ...token, token_id: "tok2", expires_at: "2026-08-02T12:00:00.000Z", revoked_at: "2026-08-01T11:58:00.000Z", last_used_at: null, replaced_by: null },
   ];
   const cli = cliWorld({ routes: { listTokens: { json: { tokens, next_cursor: null } }, revokeToken: {} } });
   expect(await cli.run("token", "list", "bob")).toBe(0);

@@ -178,6 +178,7 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
               expires_at: HOSTILE,
               revoked_at: HOSTILE,
               last_used_at: HOSTILE,
+              replaced_by: HOSTILE,
             },
           ],
           next_cursor: null,

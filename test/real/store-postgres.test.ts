@@ -69,7 +69,7 @@ describe("two servers on one Postgres", () => {
     await withTwoServers(async (one, two) => {
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, async (_, n) =>
-          (n % 2 === 0 ? one : two).tasks.insertTask(newTask(`t${n}`), CREATED, null, 5, () => ""),
+          (n % 2 === 0 ? one : two).tasks.insertTask(newTask(`t${n}`), CREATED, null, { maxQueued: 5, submitsPerMinute: null }, () => ""),
         ),
       );
       expect(outcomes.filter((outcome) => outcome.kind === "created")).toHaveLength(5);

@@ -58,6 +58,8 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   createToken: row("admin", 201, () => ({ name: "laptop" })),
   listTokens: row("admin"),
   revokeToken: row("admin", 204),
+  rotateToken: row("admin", 201, () => ({ overlap_s: 60 })),
+  listAudit: row("admin"),
   me: row("any token"),
   createTask: row("own, made", 201, () => SPEC),
   planTask: row("own, made", 200, () => SPEC),

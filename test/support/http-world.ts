@@ -18,6 +18,7 @@ import { commonFiles } from "../../src/storage/common-files.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
 import { storageInProcess } from "../../src/storage/storage-client.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { BY_ADMIN } from "./audit-samples.ts";
 
 export const ADMIN_TOKEN = "admin-token-of-these-tests";
 
@@ -146,7 +147,7 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): P
     look: (next) => (view = { ...view, ...next }),
     user: async (userId, scope = "full") => {
       if ((await store.users.getUser(userId)) === null) await call("POST", "/api/v2/users", ADMIN_TOKEN, { user_id: userId });
-      return (await issueToken(users, userId, "test", scope, null)).secret;
+      return (await issueToken(users, userId, "test", scope, null, BY_ADMIN)).secret;
     },
     call,
     submit: async (token, spec = SPEC, query = "") => {

@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command, CommandSource } from "../../src/control/command-source.ts";
+import { AUDIT, byUser } from "./audit-samples.ts";
 import { cancelTask } from "../../src/control/change-task.ts";
 import type { JobFiles, Log, NewTask, Store } from "../../src/control/ports.ts";
 import type { FailpointName, SchedulerDeps } from "../../src/control/scheduler/context.ts";
@@ -176,7 +177,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
   };
   const makeLoop = (): SchedulerLoop => schedulerLoop(deps, "test");
   let loop = makeLoop();
-  await store.users.insertUser(newUser("alice"), { at: NOW, actor: "admin", action: "user.create", target: "alice", data: {} });
+  await store.users.insertUser(newUser("alice"), AUDIT);
 
   const taskOf = async (taskId: string): Promise<Task> => {
     const task = await store.tasks.get(taskId);
@@ -230,7 +231,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
       else brokenCommands.set(taskId, error);
     },
     addUser: async (userId) => {
-      await store.users.insertUser(newUser(userId), { at: NOW, actor: "admin", action: "user.create", target: userId, data: {} });
+      await store.users.insertUser(newUser(userId), AUDIT);
     },
     submit: async (workload = "sft", over = {}) => {
       const userId = over.userId ?? "alice";
@@ -246,7 +247,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
       if (outcome.kind !== "created") throw new Error(`the task was not created: ${outcome.kind}`);
       return outcome.task;
     },
-    cancel: (taskId) => cancelTask({ store, clock }, taskId, "user:alice"),
+    cancel: (taskId) => cancelTask({ store, clock }, taskId, byUser("alice")),
     task: taskOf,
     attempts: (taskId) => store.tasks.attempts(taskId),
     events,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach } from "vitest";
-import type { Idempotency, InsertTaskOutcome, NewTask, Store, TaskChange } from "../../src/control/ports.ts";
+import type { Idempotency, InsertTaskOutcome, NewTask, Store, SubmitLimits, TaskChange } from "../../src/control/ports.ts";
 import type { Task } from "../../src/domain/types.ts";
 import { type FreshDatabase, openTestStore, type TestDatabase } from "./databases.ts";
 import { CREATED, moveTo, newAttempt, newTask } from "./task-samples.ts";
@@ -10,7 +10,7 @@ export type StoreFixture = {
   readonly store: Store;
   /** Opens the store again, after the test closed it; where a database dies with its store, on a new one. */
   readonly reopen: () => Promise<void>;
-  readonly insert: (task: NewTask, idempotency?: Idempotency | null, maxQueued?: number | null) => Promise<InsertTaskOutcome>;
+  readonly insert: (task: NewTask, idempotency?: Idempotency | null, limits?: Partial<SubmitLimits>) => Promise<InsertTaskOutcome>;
   readonly created: (taskId: string, overrides?: Partial<NewTask>) => Promise<Task>;
   readonly applied: (change: TaskChange) => Promise<Task>;
   /** A task whose first attempt is SUBMITTING. */
@@ -31,8 +31,14 @@ export function storeFixture(database: TestDatabase): StoreFixture {
     await fresh.drop();
   });
 
-  const insert: StoreFixture["insert"] = async (task, idempotency = null, maxQueued = null) =>
-    await store.tasks.insertTask(task, CREATED, idempotency, maxQueued, (made) => `answer of ${made.taskId}`);
+  const insert: StoreFixture["insert"] = async (task, idempotency = null, limits = {}) =>
+    await store.tasks.insertTask(
+      task,
+      CREATED,
+      idempotency,
+      { maxQueued: null, submitsPerMinute: null, ...limits },
+      (made) => `answer of ${made.taskId}`,
+    );
 
   const created: StoreFixture["created"] = async (taskId, overrides = {}) => taskOfOutcome(await insert(newTask(taskId, overrides)));
 

@@ -88,17 +88,23 @@ export function submissionSuite(on: StoreFixture): void {
 
     it("is not used up by a task that the user's limit refused", async () => {
       await on.insert(newTask("t1"), null);
-      expect((await on.insert(newTask("t2"), key, 1)).kind).toBe("user_limit");
-      expect((await on.insert(newTask("t2"), key, 2)).kind).toBe("created");
+      expect((await on.insert(newTask("t2"), key, { maxQueued: 1 })).kind).toBe("user_limit");
+      expect((await on.insert(newTask("t2"), key, { maxQueued: 2 })).kind).toBe("created");
     });
   });
 
   it("counts the waiting tasks of the user only, also those of the same transaction", async () => {
     await on.created("other", { userId: "bob" });
     await on.started("live");
-    const outcomes = await Promise.all([1, 2, 3, 4].map(async (n) => await on.insert(newTask(`t${n}`), null, 3)));
+    const outcomes = await Promise.all([1, 2, 3, 4].map(async (n) => await on.insert(newTask(`t${n}`), null, { maxQueued: 3 })));
     expect(outcomes.map((outcome) => outcome.kind)).toEqual(["created", "created", "created", "user_limit"]);
-    expect(outcomes[3]).toEqual({ kind: "user_limit", limit: 3, count: 3 });
-    expect(await on.insert(newTask("t9"), null, 0)).toEqual({ kind: "user_limit", limit: 0, count: 3 });
+    expect(outcomes[3]).toEqual({ kind: "user_limit", limit: "max_queued", value: 3, count: 3, freeInMs: null });
+    expect(await on.insert(newTask("t9"), null, { maxQueued: 0 })).toEqual({
+      kind: "user_limit",
+      limit: "max_queued",
+      value: 0,
+      count: 3,
+      freeInMs: null,
+    });
   });
 }

@@ -1,10 +1,9 @@
 /** Users and their tokens. */
 import { describe, expect, it } from "vitest";
 import type { Token } from "../../src/domain/types.ts";
+import { AUDIT } from "./audit-samples.ts";
 import type { StoreFixture } from "./store-fixture.ts";
 import { newUser, NOW } from "./task-samples.ts";
-
-const AUDIT = { at: NOW, actor: "admin", action: "test", target: "x", data: {} };
 
 export function userSuite(on: StoreFixture): void {
   describe("users and tokens", () => {
@@ -18,6 +17,7 @@ export function userSuite(on: StoreFixture): void {
       expiresAt: null,
       revokedAt: null,
       lastUsedAt: null,
+      replacedBy: null,
     };
 
     it("an id is given once", async () => {
@@ -39,7 +39,7 @@ export function userSuite(on: StoreFixture): void {
       await on.store.users.insertUser(user, AUDIT);
       expect(await on.store.users.setUserState("alice", "DISABLED", AUDIT)).toEqual({ ...user, state: "DISABLED" });
       const limits = { ...user.limits, maxGpus: 8 };
-      expect(await on.store.users.setUserLimits("alice", limits, AUDIT)).toEqual({ ...user, state: "DISABLED", limits });
+      expect(await on.store.users.setUserLimits("alice", limits, () => AUDIT)).toEqual({ ...user, state: "DISABLED", limits });
       expect(await on.store.users.setUserState("bob", "ACTIVE", AUDIT)).toBeNull();
     });
 

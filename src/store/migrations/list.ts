@@ -1,5 +1,6 @@
 import { initial } from "./0001-initial.ts";
+import { auditAndRotation } from "./0002-audit-and-rotation.ts";
 import type { Migration } from "./migration.ts";
 
 /** Every step in order, without gaps; the last version is what this program writes. */
-export const MIGRATIONS: readonly Migration[] = [initial];
+export const MIGRATIONS: readonly Migration[] = [initial, auditAndRotation];
