@@ -342,3 +342,6 @@ export type RayCluster = {
   /** Nodes that are ALIVE and offer `worker_node`; throws when the head does not answer. */
   readonly nodes: (signal: AbortSignal) => Promise<readonly NodeView[]>;
 };
+
+/** What Ray's dashboard does for somebody without a token: nothing, or everything. `unknown`: it gave no clear answer, which is neither. */
+export type RayDoorAnswer = { readonly kind: "closed" } | { readonly kind: "open" } | { readonly kind: "unknown"; readonly why: string };

@@ -3,6 +3,7 @@ import type { Authenticate } from "../control/authenticate.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Cursors } from "../control/cursors.ts";
 import type { Clock, CommonFiles, Ids, JobFiles, Log, Store } from "../control/ports.ts";
+import type { RayDoorView } from "../control/ray-door.ts";
 import type { SchedulerLoop } from "../control/scheduler/loop.ts";
 import type { SubmitDeps } from "../control/submit-task.ts";
 import type { UserDeps } from "../control/users.ts";
@@ -20,6 +21,7 @@ export type HttpDeps = {
   readonly authenticate: Authenticate;
   readonly cursors: Cursors;
   readonly loop: SchedulerLoop;
+  readonly rayDoor: () => RayDoorView;
   readonly users: UserDeps;
   readonly submit: SubmitDeps;
   readonly meters: Meters;

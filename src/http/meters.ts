@@ -10,7 +10,7 @@ export type Meters = {
   readonly tick: (seconds: number) => void;
   readonly attemptEnded: (outcome: string) => void;
   readonly queueWait: (seconds: number) => void;
-  readonly set: (name: "head_up" | "leader" | "loop_lag_seconds", value: number) => void;
+  readonly set: (name: "head_up" | "leader" | "loop_lag_seconds" | "ray_open", value: number) => void;
   readonly tasks: (counts: { readonly [state: string]: number }) => void;
   readonly gpus: (counts: { readonly [state: string]: number }) => void;
   readonly text: () => Promise<string>;
@@ -47,6 +47,7 @@ export function createMeters(): Meters {
   const gauges = {
     head_up: new Gauge({ name: "verlpool_head_up", help: "1 = Ray's head answers", registers }),
     leader: new Gauge({ name: "verlpool_leader", help: "1 = this process schedules", registers }),
+    ray_open: new Gauge({ name: "verlpool_ray_open", help: "1 = Ray's dashboard answers without a token", registers }),
     loop_lag_seconds: new Gauge({ name: "verlpool_loop_lag_seconds", help: "Age of the last scheduler pass", registers }),
   };
   const each = (gauge: Gauge<"state">, counts: { readonly [state: string]: number }): void => {

@@ -4,6 +4,7 @@ import { renderTaskSummary } from "../contract/render.ts";
 import type { LoopView } from "../control/scheduler/loop.ts";
 import { pageOf, type PageRequest } from "../control/cursors.ts";
 import { readNodes, readQueue } from "../control/read-pool.ts";
+import { openText } from "../control/ray-door.ts";
 import { actorOf } from "../domain/access.ts";
 import type { Principal } from "../domain/types.ts";
 import { type Answer, ok, pageRequest, type RouteFunctions } from "./call.ts";
@@ -38,7 +39,7 @@ export function poolRoutes(
   };
 }
 
-function headOf(view: LoopView, principal: Principal) {
+function headOf(view: LoopView, isOpen: boolean, principal: Principal) {
   const { head } = view;
   if (head?.kind === "up")
     return {
@@ -47,7 +48,7 @@ function headOf(view: LoopView, principal: Principal) {
       session: head.session,
       address: principal.kind === "admin" ? head.address : null,
       since: null,
-      text: `Ray ${head.rayVersion}`,
+      text: isOpen && principal.kind === "admin" ? `Ray ${head.rayVersion}, OPEN: ${openText(head)}` : `Ray ${head.rayVersion}`,
     };
   const text = head === null ? "not looked at yet" : principal.kind === "admin" ? head.error : "Ray's head does not answer";
   return { state: "down", epoch: null, session: null, address: null, since: null, text };
@@ -58,7 +59,7 @@ async function nodes(deps: HttpDeps, principal: Principal, request: PageRequest)
   const all = await readNodes(deps.store, principal, view.nodes ?? []);
   const page = pageOf(all, ({ node }) => node.rayNodeId, request, deps.cursors, `nodes ${actorOf(principal)}`);
   return {
-    head: headOf(view, principal),
+    head: headOf(view, deps.rayDoor().state === "open", principal),
     nodes: page.rows.map(({ node, gpusFree, cpusFree, tasks }) => ({
       node: node.node,
       state: "joined",
@@ -91,6 +92,7 @@ async function ready(deps: HttpDeps): Promise<Answer> {
     ),
   ]);
   const headUp = view.head?.kind === "up";
+  const door = deps.rayDoor();
   const age = view.at === null ? 0 : deps.clock.monotonicMs() - view.at;
   const late = view.lastError !== null || age > deps.settings.tickMs * LATE_TICKS;
   const checks: { [name: string]: Check } = {
@@ -98,6 +100,8 @@ async function ready(deps: HttpDeps): Promise<Answer> {
     storage,
     ray: { status: headUp ? "ok" : "degraded", ms: 0 },
     head: { status: headUp ? "ok" : "degraded", ms: 0 },
+    // Open = anybody who reaches it runs code: worse than no Ray for the pool, and no reason to stop answering.
+    ray_door: { status: door.state === "open" ? "degraded" : "ok", ms: door.ms },
     loop: { status: late ? "degraded" : "ok", ms: Math.round(age) },
   };
   const worst: Status =
@@ -111,6 +115,7 @@ async function metrics(deps: HttpDeps): Promise<Answer> {
   meters.tasks(await deps.store.tasks.countByState());
   meters.set("head_up", view.head?.kind === "up" ? 1 : 0);
   meters.set("leader", view.leads ? 1 : 0);
+  meters.set("ray_open", deps.rayDoor().state === "open" ? 1 : 0);
   if (view.at !== null) meters.set("loop_lag_seconds", (deps.clock.monotonicMs() - view.at) / 1000);
   const total = (view.nodes ?? []).reduce((sum, node) => sum + node.gpusTotal, 0);
   const used = (view.nodes ?? []).reduce((sum, node) => sum + node.gpusUsed, 0);

@@ -11,12 +11,14 @@ import { cursors } from "../control/cursors.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
 import { schedulerLoop } from "../control/scheduler/loop.ts";
+import { watchRayDoor } from "../control/ray-door.ts";
 import { createApp } from "../http/app.ts";
 import type { HttpDeps } from "../http/deps.ts";
 import { createMeters } from "../http/meters.ts";
 import { installModules, modulesHash } from "../pool/prepare/published-files.ts";
 import { createRayCluster } from "../ray/cluster-client.ts";
 import { createRayJobs } from "../ray/jobs-client.ts";
+import { createDoorCheck } from "../ray/ray-door.ts";
 import { createRayHttp } from "../ray/ray-http.ts";
 import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
@@ -41,6 +43,8 @@ export type ServerOptions = {
 export type RunningServer = { readonly url: string; readonly closed: Promise<void> };
 
 const STORAGE_HELPERS = 3;
+
+const RAY_DOOR_DEADLINES = { connectMs: 2_000, totalMs: 5_000 };
 
 /** Resolves when the API listens. Aborting the signal stops it: no new work, the pass in flight ends, then the database is closed. */
 export async function startServer(options: ServerOptions, signal: AbortSignal): Promise<RunningServer> {
@@ -110,6 +114,9 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     },
   };
   const loop = schedulerLoop(scheduler, `${hostname()} pid ${process.pid}`);
+  const doorHttp = createRayHttp({ baseUrl: head.baseUrl, tokenFile: () => null }, RAY_DOOR_DEADLINES);
+  opened.push(doorHttp.close);
+  const rayDoor = watchRayDoor({ check: createDoorCheck(doorHttp), head: () => loop.view().head, clock, log });
   const deps: HttpDeps = {
     version: VERSION,
     store,
@@ -122,6 +129,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     authenticate: authenticator(store.users, clock, options.adminToken),
     cursors: cursors(await store.leader.databaseId()),
     loop,
+    rayDoor: rayDoor.view,
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },
     meters,
@@ -131,7 +139,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   opened.push(() => app.close());
   const url = apiAddress(await app.listen({ host: settings.host, port: settings.port }), settings.host, hostname());
   await publishApi(settings, storage.call, url, log);
-  const background = Promise.all([loop.run(signal), head.run(signal)]);
+  const background = Promise.all([loop.run(signal), head.run(signal), rayDoor.run(signal)]);
   return { url, closed: background.then(() => closeAll(opened)) };
 }
 

@@ -126,11 +126,29 @@ test("health answers without a token and without data; readiness names what is d
     checks: { database: { status: "ok" }, storage: { status: "ok" }, ray: { status: "degraded" }, head: { status: "degraded" } },
   });
   world.look({ head: HEAD });
-  expect((await world.call("GET", "/readyz")).json().status).toBe("ok");
+  expect((await world.call("GET", "/readyz")).json()).toMatchObject({ status: "ok", checks: { ray_door: { status: "ok" } } });
   await world.store.close();
   const dead = await world.call("GET", "/readyz");
   expect(dead.status).toBe(503);
   expect(dead.json()).toMatchObject({ status: "failing", checks: { database: { status: "failing" } } });
+});
+
+test("a Ray that asks for no token is told: readiness is degraded and still 200, the admin reads what to do, users nothing", async () => {
+  world.look({ head: HEAD });
+  const openGauge = async (): Promise<string | undefined> =>
+    /^verlpool_ray_open (\d)$/m.exec((await world.call("GET", "/metrics", alice)).text)?.[1];
+  const headText = async (token: string): Promise<string> => (await world.call("GET", "/api/v2/nodes", token)).json().head.text;
+  expect(await openGauge()).toBe("0");
+  expect(await headText(ADMIN_TOKEN)).not.toContain("OPEN");
+  world.door({ state: "open", ms: 3 });
+  const ready = await world.call("GET", "/readyz");
+  expect(ready.status).toBe(200);
+  expect(ready.json()).toMatchObject({ status: "degraded", checks: { ray: { status: "ok" }, ray_door: { status: "degraded", ms: 3 } } });
+  expect(await openGauge()).toBe("1");
+  expect(await headText(ADMIN_TOKEN)).toMatch(/OPEN.*without a token/);
+  expect(await headText(alice)).not.toContain("OPEN");
+  world.door({ state: "unknown", ms: 0 });
+  expect([(await world.call("GET", "/readyz")).json().status, await openGauge()]).toEqual(["ok", "0"]);
 });
 
 test("metrics carry the promised names", async () => {

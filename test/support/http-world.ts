@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { authenticator } from "../../src/control/authenticate.ts";
 import { cursors } from "../../src/control/cursors.ts";
 import type { Clock, Ids, Log, Store } from "../../src/control/ports.ts";
+import type { RayDoorView } from "../../src/control/ray-door.ts";
 import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { issueToken } from "../../src/control/users.ts";
 import type { Limits, TokenScope } from "../../src/domain/types.ts";
@@ -40,6 +41,7 @@ export type HttpWorld = {
   readonly logged: object[];
   readonly clock: Clock & { advance: (ms: number) => void };
   readonly look: (view: Partial<LoopView>) => void;
+  readonly door: (view: RayDoorView) => void;
   readonly user: (userId: string, scope?: TokenScope) => Promise<string>;
   readonly call: (
     method: string,
@@ -94,6 +96,7 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): P
   };
   const commands = commandSource(settings, () => storage.call("readProfiles", {}), common, clock, log);
   let view: LoopView = { head: null, nodes: null, at: null, leads: true, lastError: null };
+  let door: RayDoorView = { state: "closed", ms: 0 };
   const loop: SchedulerLoop = { wake: () => undefined, view: () => view, run: () => Promise.resolve(), once: () => Promise.resolve(false) };
   const users = { users: store.users, clock, ids, defaultLimits: NO_LIMITS };
   const deps: HttpDeps = {
@@ -108,6 +111,7 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): P
     authenticate: authenticator(store.users, clock, ADMIN_TOKEN),
     cursors: cursors("secret"),
     loop,
+    rayDoor: () => door,
     users,
     submit: { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } },
     meters: createMeters(),
@@ -145,6 +149,7 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): P
     logged,
     clock,
     look: (next) => (view = { ...view, ...next }),
+    door: (next) => void (door = next),
     user: async (userId, scope = "full") => {
       if ((await store.users.getUser(userId)) === null) await call("POST", "/api/v2/users", ADMIN_TOKEN, { user_id: userId });
       return (await issueToken(users, userId, "test", scope, null, BY_ADMIN)).secret;

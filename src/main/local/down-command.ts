@@ -64,7 +64,8 @@ export async function statusCommand(
     url: record?.url ?? null,
     dashboard_url: record?.dashboard_url ?? null,
     started_at: record?.started_at ?? null,
-    ready,
+    ready: ready?.status ?? null,
+    ray_open: ready?.rayIsOpen ?? null,
     processes,
   };
   if (json) await stdout.write(`${JSON.stringify(view)}\n`);
@@ -72,12 +73,15 @@ export async function statusCommand(
   return state === "up" ? 0 : 1;
 }
 
-async function readiness(url: string): Promise<string> {
+type Readiness = { readonly status: string; readonly rayIsOpen: boolean };
+
+async function readiness(url: string): Promise<Readiness> {
   try {
     const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
-    return ((await answer.json()) as { status: string }).status;
+    const { status, checks } = (await answer.json()) as { status: string; checks?: { ray_door?: { status: string } } };
+    return { status, rayIsOpen: checks?.ray_door?.status === "degraded" };
   } catch {
-    return "does not answer";
+    return { status: "does not answer", rayIsOpen: false };
   }
 }
 
@@ -86,6 +90,7 @@ type View = {
   readonly state: string;
   readonly url: string | null;
   readonly ready: string | null;
+  readonly ray_open: boolean | null;
   readonly started_at: string | null;
   readonly processes: readonly { name: string; pid: number; alive: boolean }[];
 };
@@ -94,6 +99,8 @@ function textOf(view: View): string {
   const head = [`${view.state}  ${view.root}`];
   if (view.state !== "down")
     head.push(`API    ${view.url ?? "not ready yet"}${view.ready === null ? "" : ` (${view.ready})`}`, `since  ${view.started_at ?? ""}`);
+  if (view.ray_open === true)
+    head.push("Ray    OPEN: its dashboard answers without a token, so whoever reaches it runs code as you (docs/security.md)");
   const left = view.state === "down" ? view.processes.filter((one) => one.alive) : view.processes;
   const rows = left.map((one) => `  ${one.name.padEnd(12)} pid ${String(one.pid).padEnd(8)} ${one.alive ? "runs" : "gone"}`);
   if (view.state === "down" && left.length > 0)
