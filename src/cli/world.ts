@@ -42,6 +42,8 @@ export type ServerOptions = {
   readonly root: string | null;
   readonly host: string | null;
   readonly port: number | null;
+  readonly tlsCert: string | null;
+  readonly tlsKey: string | null;
   readonly dev: boolean;
 };
 /** What `prepare` builds the Python environment from; null = as the last prepare of this root had it. */

@@ -1,12 +1,22 @@
 /** The configuration as the program uses it: typed, in the units of the code. */
 import type { Limits } from "../domain/types.ts";
-import type { Config, ConfigKey } from "./config.ts";
+import { type Config, ConfigError, type ConfigKey } from "./config.ts";
 
 export type Settings = {
   readonly sharedRoot: string;
   readonly workerRoot: string;
   readonly host: string;
   readonly port: number;
+  /** Null = plain HTTP. */
+  readonly tlsFiles: { readonly cert: string; readonly key: string } | null;
+  readonly connections: number;
+  readonly waitingOfOneAddress: number;
+  readonly requests: {
+    readonly perSecond: number;
+    readonly burst: number;
+    readonly failedLoginsPerMinute: number;
+    readonly streams: number;
+  };
   readonly logLevel: "debug" | "info" | "warn" | "error";
   readonly databaseUrl: string;
   readonly adminTokenVariable: string;
@@ -33,6 +43,14 @@ export type Settings = {
   readonly storageDeadlineMs: number;
 };
 
+function tlsFiles(cert: string | null, key: string | null): Settings["tlsFiles"] {
+  if (cert === null && key === null) return null;
+  if (cert !== null && key !== null) return { cert, key };
+  const [given, missing] = cert === null ? ["server.tls_key", "server.tls_cert"] : ["server.tls_cert", "server.tls_key"];
+  throw new ConfigError(`${given} is set, but ${missing} is not: TLS needs both, plain HTTP neither`);
+}
+
+/** Throws ConfigError for what only several keys together show. */
 export function settingsOf(config: Config): Settings {
   // Each value was checked by its key's schema when the configuration was resolved.
   const get = <T>(name: ConfigKey): T => config[name].value as T;
@@ -43,6 +61,15 @@ export function settingsOf(config: Config): Settings {
     workerRoot: get<string | null>("pool.worker_root") ?? sharedRoot,
     host: get("server.host"),
     port: get("server.port"),
+    tlsFiles: tlsFiles(get("server.tls_cert"), get("server.tls_key")),
+    connections: get("server.max_connections"),
+    waitingOfOneAddress: get("server.max_waiting_per_address"),
+    requests: {
+      perSecond: get("limits.requests_per_second"),
+      burst: get("limits.burst"),
+      failedLoginsPerMinute: get("limits.failed_logins_per_minute"),
+      streams: get("limits.streams"),
+    },
     logLevel: get("server.log_level"),
     databaseUrl: get<string | null>("database.url") ?? `sqlite:${sharedRoot}/common/db/mvp.sqlite3`,
     adminTokenVariable: get("auth.token_env"),

@@ -1,21 +1,32 @@
 /** The HTTP server: one pass over the route table. Auth, limits, validation and problem details are the same for every route. */
-import { once } from "node:events";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from "fastify";
 import { problem } from "../contract/problem.ts";
 import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPES } from "../contract/routes.ts";
-import { scopeProblem } from "../domain/access.ts";
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
+import { type Admit, admission } from "./admission.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Answer, RouteFunctions } from "./call.ts";
-import { answerClientError, CONNECTION_LIMITS, type ConnectionLimits, headerProblem, SECURITY_HEADERS } from "./connection.ts";
+import {
+  type AnswerHeaders,
+  answerHeaders,
+  clientErrorAnswer,
+  CONNECTION_LIMITS,
+  type ConnectionLimits,
+  headerProblem,
+} from "./connection.ts";
+import { keepRoom } from "./connection-room.ts";
 import type { HttpDeps } from "./deps.ts";
+import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
 import { refusalFor, sendRefusal } from "./problem-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { sourceAddress } from "./source-address.ts";
+import { singleHeader } from "./single-header.ts";
 import { taskRoutes } from "./task-routes.ts";
+import { MIN_TLS_VERSION, type TlsIdentity } from "./tls-identity.ts";
 import { userRoutes } from "./user-routes.ts";
 
 type AnyRouteFunction = (call: {
@@ -29,38 +40,67 @@ type AnyRouteFunction = (call: {
   signal: AbortSignal;
 }) => Promise<Answer>;
 
-export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_LIMITS): FastifyInstance {
-  const app = fastify({
+/** `tls` null = plain HTTP. */
+export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_LIMITS, tls: TlsIdentity | null = null): FastifyInstance {
+  const headers = answerHeaders(tls !== null);
+  const node = {
+    headersTimeout: limits.headersMs,
+    maxHeaderSize: limits.headerBytes,
+    connectionsCheckingInterval: limits.checkEveryMs,
+    requireHostHeader: false,
+  };
+  const options: FastifyServerOptions = {
     bodyLimit: MAX_SPEC_BYTES,
     requestTimeout: limits.requestMs,
-    connectionTimeout: 0,
+    connectionTimeout: limits.stalledMs,
     keepAliveTimeout: limits.keepAliveMs,
     exposeHeadRoutes: false,
     trustProxy: false,
     requestIdHeader: false,
     genReqId: () => deps.ids.hex(8),
-    http: { headersTimeout: limits.headersMs, maxHeaderSize: limits.headerBytes, connectionsCheckingInterval: limits.checkEveryMs },
     // Any id that fits the header fields reaches its route: whether it exists is the route's to say, after the token was looked at.
     routerOptions: { maxParamLength: limits.headerBytes },
-    clientErrorHandler: answerClientError,
+    clientErrorHandler: clientErrorAnswer(headers, () => deps.ids.hex(8), deps.log),
     frameworkErrors: (error, request, reply) => {
-      void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
+      void reply.headers(headers).header("X-Request-Id", request.id);
       void sendRefusal(reply, refusalFor(error, request.id));
     },
     forceCloseConnections: true,
-  });
+  };
+  // Over TLS only the server's type differs, by methods that nothing here calls.
+  const transport =
+    tls === null ? { http: node } : { https: { ...node, ...tls, minVersion: MIN_TLS_VERSION, handshakeTimeout: limits.headersMs } };
+  const app: FastifyInstance = fastify({ ...options, ...transport });
+  boundServer(app, limits, deps.meters.connectionClosed);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
   app.addContentTypeParser([...TASKSPEC_CONTENT_TYPES], { parseAs: "buffer" }, (_request, body, done) => done(null, body));
-  addHooks(app, deps);
-  const functions: RouteFunctions = { ...userRoutes(deps), ...taskRoutes(deps), ...logRoutes(deps), ...poolRoutes(deps), ...auditRoutes(deps) };
-  for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, deps, id, route, functions[id] as AnyRouteFunction);
+  addHooks(app, deps, headers);
+  const functions: RouteFunctions = {
+    ...userRoutes(deps),
+    ...taskRoutes(deps),
+    ...logRoutes(deps),
+    ...poolRoutes(deps),
+    ...auditRoutes(deps),
+  };
+  const common: Common = { admit: admission(deps), sendEvents: eventStreams(deps, limits.stalledMs) };
+  for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, common, route, functions[id] as AnyRouteFunction);
   return app;
 }
 
-function addHooks(app: FastifyInstance, deps: HttpDeps): void {
+function boundServer(app: FastifyInstance, limits: ConnectionLimits, closed: () => void): void {
+  const { server } = app;
+  // Node drops header fields over this number unseen, a second Host or Authorization among them; `headerBytes` is bound enough.
+  server.maxHeadersCount = 0;
+  keepRoom(server, limits, closed);
+  // The body is asked for only once its sender may send it; what else a client expects is his own matter (RFC 9110, 10.1.1).
+  const answer = (request: IncomingMessage, response: ServerResponse): void => void server.emit("request", request, response);
+  server.on("checkContinue", answer).on("checkExpectation", answer);
+}
+
+function addHooks(app: FastifyInstance, deps: HttpDeps, headers: AnswerHeaders): void {
   app.addHook("onRequest", (request, reply, done) => {
-    void reply.headers(SECURITY_HEADERS).header("X-Request-Id", request.id);
+    void reply.headers(headers).header("X-Request-Id", request.id);
     // Before a body is read: what can't be sent here is no matter of its type or size.
     if (request.is404) void refuseUnknown(request, reply);
     else done(headerProblem(request.raw) ?? undefined);
@@ -112,19 +152,26 @@ function allowedMethods(path: string): string[] {
     .map((route) => route.method);
 }
 
-function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Route, run: AnyRouteFunction): void {
+/** The same for every route. */
+type Common = { readonly admit: Admit; readonly sendEvents: SendEvents };
+
+function register(app: FastifyInstance, common: Common, route: Route, run: AnyRouteFunction): void {
+  const callers = new WeakMap<FastifyRequest, { readonly principal: Principal; readonly from: string | null }>();
   app.route({
     method: route.method,
     url: routerPath(route.path),
-    onRequest: (request, _reply, done) => {
-      // `curl -d ''` and form libraries name a type for no body at all.
-      if (route.body === null && request.headers["content-length"] === "0") delete request.headers["content-type"];
-      done();
-    },
-    handler: async (request, reply) => {
+    onRequest: async (request, reply) => {
       // Asked for before anything is waited for: a socket that was closed since has no address.
       const from = sourceAddress(request);
-      const principal = await admitCaller(deps, route, request);
+      callers.set(request, { principal: await common.admit(route, request), from });
+      // `curl -d ''` and form libraries name a type for no body at all.
+      if (route.body === null && request.headers["content-length"] === "0") delete request.headers["content-type"];
+      if (/^100-continue$/i.test(request.headers.expect ?? "")) reply.raw.writeContinue();
+    },
+    handler: async (request, reply) => {
+      const caller = callers.get(request);
+      if (caller === undefined) throw new Error(`${route.path} was reached without admission`);
+      const { principal, from } = caller;
       const query = parseQuery(route, principal, request.query);
       const body = parseBody(route, request);
       const gone = new AbortController();
@@ -139,34 +186,9 @@ function register(app: FastifyInstance, deps: HttpDeps, id: RouteId, route: Rout
         requestId: request.id,
         signal: gone.signal,
       });
-      return send(deps, id, request, reply, answer, route.status);
+      return send(common, principal, request, reply, answer, route.status);
     },
   });
-}
-
-/** A header sent twice is refused, never silently joined or dropped. */
-function singleHeader(request: FastifyRequest, name: string): string | undefined {
-  const { rawHeaders } = request.raw;
-  const values = rawHeaders.filter((_, index) => index % 2 === 1 && rawHeaders[index - 1]?.toLowerCase() === name);
-  if (values.length > 1)
-    throw name === "authorization"
-      ? new AppError("invalid_token", "invalid token")
-      : new AppError("bad_parameter", `the header ${name} is given twice`);
-  return values[0];
-}
-
-const NOBODY: Principal = { kind: "user", userId: "", tokenId: "", scope: "metrics" };
-
-async function admitCaller(deps: HttpDeps, route: Route, request: FastifyRequest): Promise<Principal> {
-  if (route.access === "open") return NOBODY;
-  const principal = await deps.authenticate(singleHeader(request, "authorization"));
-  if (route.access === "admin") {
-    if (principal.kind !== "admin") throw new AppError("admin_required", "admin required");
-    return principal;
-  }
-  const scope = scopeProblem(principal, route.access, route.method !== "GET");
-  if (scope !== null) throw new AppError("scope_required", scope);
-  return principal;
 }
 
 function parseQuery(route: Route, principal: Principal, given: unknown): unknown {
@@ -212,8 +234,8 @@ function unsupported(detail: string): AppError {
 }
 
 async function send(
-  deps: HttpDeps,
-  id: RouteId,
+  common: Common,
+  principal: Principal,
   request: FastifyRequest,
   reply: FastifyReply,
   answer: Answer,
@@ -230,31 +252,6 @@ async function send(
         .header("Content-Type", answer.body.type)
         .send(typeof answer.body.bytes === "string" ? answer.body.bytes : Buffer.from(answer.body.bytes));
     case "sse":
-      return stream(deps, id, request, reply, answer.body.events);
+      return common.sendEvents(request, reply, principal, answer.body.events);
   }
-}
-
-async function stream(
-  deps: HttpDeps,
-  id: RouteId,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  events: AsyncIterable<string>,
-): Promise<FastifyReply> {
-  const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, { ...headers, "Content-Type": "text/event-stream; charset=utf-8", "X-Accel-Buffering": "no" });
-  try {
-    for await (const event of events) {
-      if (raw.destroyed) break;
-      // A client that does not read stops the reading of the file, not the server's memory.
-      if (!raw.write(event)) await Promise.race([once(raw, "drain"), once(raw, "close")]);
-    }
-  } catch (error) {
-    if (!raw.destroyed) deps.log.warn({ request_id: request.id, route: id, error: String(error) }, "a stream ended early");
-  } finally {
-    raw.end();
-  }
-  return reply;
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { problem, type ProblemCode } from "../contract/problem.ts";
+import type { Log } from "../control/ports.ts";
 import { AppError } from "../domain/app-error.ts";
 
 export type ConnectionLimits = {
@@ -12,6 +13,11 @@ export type ConnectionLimits = {
   readonly checkEveryMs: number;
   readonly keepAliveMs: number;
   readonly headerBytes: number;
+  /** A client that takes nothing of its answer for so long is cut off. */
+  readonly stalledMs: number;
+  /** Open connections: of one address that wait for a request, and of all. */
+  readonly waitingOfOneAddress: number;
+  readonly connections: number;
 };
 
 export const CONNECTION_LIMITS: ConnectionLimits = {
@@ -20,20 +26,36 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   checkEveryMs: 1_000,
   keepAliveMs: 5_000,
   headerBytes: 16_384,
+  stalledMs: 60_000,
+  waitingOfOneAddress: 1_000,
+  connections: 3_000,
 };
 
-export const SECURITY_HEADERS = {
+const SECURITY_HEADERS = {
   "X-Content-Type-Options": "nosniff",
   "Referrer-Policy": "no-referrer",
   "Cache-Control": "no-store",
   "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 } as const;
 
+/** Only where there is TLS (RFC 6797, 7.2); a year. */
+const TLS_HEADERS = { "Strict-Transport-Security": "max-age=31536000" } as const;
+
+export type AnswerHeaders = { readonly [name: string]: string };
+
+export function answerHeaders(overTls: boolean): AnswerHeaders {
+  return overTls ? { ...SECURITY_HEADERS, ...TLS_HEADERS } : SECURITY_HEADERS;
+}
+
 /** A second one of these is how a proxy and a server are made to read one request differently. */
 const ONCE: ReadonlySet<string> = new Set(["host", "content-type", "content-encoding"]);
 
 /** Null, or why the header fields of a request are refused before anything else is looked at. */
 export function headerProblem(request: IncomingMessage): AppError | null {
+  const { httpVersion: version } = request;
+  if (version !== "1.1" && version !== "1.0") return new AppError("bad_parameter", `HTTP/${version} is not spoken here; send HTTP/1.1`);
+  // Node's own answer to this would have no body (`requireHostHeader`).
+  if (request.headers.host === undefined && version === "1.1") return new AppError("bad_parameter", "the header host is missing");
   const seen = new Set<string>();
   for (const [index, text] of request.rawHeaders.entries()) {
     const name = text.toLowerCase();
@@ -56,20 +78,30 @@ const CLIENT_PROBLEMS: { readonly [code: string]: readonly [ProblemCode, string]
 type AnsweringSocket = Socket & { readonly _httpMessage?: ServerResponse | null };
 
 /** For Node's `clientError`: a problem document, then the end of the connection, whose bytes mean nothing any more. */
-export function answerClientError(error: Error & { readonly code?: string }, socket: Socket): void {
-  const isAnswering = (socket as AnsweringSocket)._httpMessage?.headersSent === true;
-  if (error.code === "ECONNRESET" || !socket.writable || isAnswering) {
-    socket.destroy();
-    return;
-  }
-  const answer = problem(...(CLIENT_PROBLEMS[error.code ?? ""] ?? (["bad_request", "this is no HTTP/1.1 request"] as const)));
-  const body = JSON.stringify(answer);
-  const head = [
-    `HTTP/1.1 ${answer.status} ${answer.title}`,
-    "Connection: close",
-    "Content-Type: application/problem+json; charset=utf-8",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
-  ];
-  socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+export function clientErrorAnswer(headers: AnswerHeaders, newId: () => string, log: Log) {
+  return (error: Error & { readonly code?: string }, socket: Socket): void => {
+    const isAnswering = (socket as AnsweringSocket)._httpMessage?.headersSent === true;
+    if (error.code === "ECONNRESET" || isTlsFailure(error) || !socket.writable || isAnswering) {
+      socket.destroy();
+      return;
+    }
+    const answer = problem(...(CLIENT_PROBLEMS[error.code ?? ""] ?? (["bad_request", "this is no HTTP/1.1 request"] as const)));
+    const id = newId();
+    log.debug({ request_id: id, status: answer.status, from: socket.remoteAddress, code: error.code }, "no request could be read");
+    const body = JSON.stringify(answer);
+    const head = [
+      `HTTP/1.1 ${answer.status} ${answer.title}`,
+      "Connection: close",
+      "Content-Type: application/problem+json; charset=utf-8",
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${id}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ];
+    socket.end(`${head.join("\r\n")}\r\n\r\n${body}`, () => socket.destroy());
+  };
+}
+
+/** Before there is a secure connection nothing can be said on it: a request in clear, a version or a cipher that is too old. */
+function isTlsFailure(error: Error & { readonly code?: string }): boolean {
+  return error.code?.startsWith("ERR_SSL_") === true || error.code?.startsWith("ERR_TLS_") === true;
 }

@@ -7,6 +7,7 @@ import type { RayDoorView } from "../control/ray-door.ts";
 import type { SchedulerLoop } from "../control/scheduler/loop.ts";
 import type { SubmitDeps } from "../control/submit-task.ts";
 import type { UserDeps } from "../control/users.ts";
+import type { RequestLimits } from "./admission.ts";
 import type { Meters } from "./meters.ts";
 
 export type HttpDeps = {
@@ -25,5 +26,10 @@ export type HttpDeps = {
   readonly users: UserDeps;
   readonly submit: SubmitDeps;
   readonly meters: Meters;
-  readonly settings: { readonly maxRunningTasks: number; readonly ignoredFields: readonly string[]; readonly tickMs: number };
+  readonly settings: {
+    readonly maxRunningTasks: number;
+    readonly ignoredFields: readonly string[];
+    readonly tickMs: number;
+    readonly requests: RequestLimits;
+  };
 };

@@ -6,6 +6,8 @@ const WAIT_SECONDS = [1, 10, 60, 600, 3_600, 21_600, 86_400, 604_800];
 
 export type Meters = {
   readonly http: (route: string, status: number, seconds: number) => void;
+  /** One that waited longest for its request, when there was no more room. */
+  readonly connectionClosed: () => void;
   readonly ray: (call: string, outcome: string, seconds: number) => void;
   readonly tick: (seconds: number) => void;
   readonly attemptEnded: (outcome: string) => void;
@@ -25,6 +27,11 @@ export function createMeters(): Meters {
     help: "Time to answer a request",
     labelNames: ["route", "status"],
     buckets: SECONDS,
+    registers,
+  });
+  const closed = new Counter({
+    name: "verlpool_http_connections_closed_total",
+    help: "Connections without a request that had to make room",
     registers,
   });
   const ray = new Histogram({
@@ -55,6 +62,7 @@ export function createMeters(): Meters {
   };
   return {
     http: (route, status, seconds) => http.observe({ route, status: String(status) }, seconds),
+    connectionClosed: () => closed.inc(),
     ray: (call, outcome, seconds) => ray.observe({ call, outcome }, seconds),
     tick: (seconds) => tick.observe(seconds),
     attemptEnded: (outcome) => attempts.inc({ outcome }),

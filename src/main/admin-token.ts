@@ -1,5 +1,6 @@
 /** The admin token: from the environment, never from a flag or a file in the configuration. */
 import { ConfigError } from "../config/config.ts";
+import { isLoopback } from "./exposure.ts";
 import type { Environment } from "./load-config.ts";
 
 const LEAST_LENGTH = 16;
@@ -7,12 +8,10 @@ const LEAST_LENGTH = 16;
 const MOST_LENGTH = 512;
 const DEVELOPMENT_TOKEN = "mvp-dev-token";
 
-const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "::1", "localhost"]);
-
 /** Throws ConfigError when the variable is unset, empty, short, far too long or the well-known one, unless `--dev` on loopback. */
 export function adminToken(variable: string, environment: Environment, dev: boolean, host: string): string {
   const token = environment[variable] ?? "";
-  if (dev && !LOOPBACK.has(host)) throw new ConfigError(`--dev listens on loopback only, not on ${host}`);
+  if (dev && !isLoopback(host)) throw new ConfigError(`--dev listens on loopback only, not on ${host}`);
   if (!/^[\x21-\x7e]*$/.test(token)) throw new ConfigError(`${variable} must be printable ASCII without blanks`);
   if (token === "") {
     if (dev) return DEVELOPMENT_TOKEN;

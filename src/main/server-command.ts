@@ -1,19 +1,31 @@
 /** `verlpool server` and `verlpool config show`. */
+import { resolve } from "node:path";
 import type { ConfigShowOptions, OutputStream, ServerOptions } from "../cli/world.ts";
 import { type ConfigKey, KEYS } from "../config/config.ts";
 import { settingsOf } from "../config/settings.ts";
 import { adminToken } from "./admin-token.ts";
+import { IN_CLEAR, isLoopback } from "./exposure.ts";
 import { failpointFrom } from "./failpoints.ts";
 import { type Environment, loadConfig } from "./load-config.ts";
 import { createLog } from "./logger.ts";
 import { startServer } from "./server.ts";
 import { stopSignal } from "./stop-signal.ts";
 
-function flagsOf(options: { root: string | null; host?: string | null; port?: number | null }): { [K in ConfigKey]?: unknown } {
+type Flags = {
+  readonly root: string | null;
+  readonly host?: string | null;
+  readonly port?: number | null;
+  readonly tlsCert?: string | null;
+  readonly tlsKey?: string | null;
+};
+
+function flagsOf(options: Flags): { [K in ConfigKey]?: unknown } {
   return {
     ...(options.root === null ? {} : { shared_root: options.root }),
     ...(options.host === null || options.host === undefined ? {} : { "server.host": options.host }),
     ...(options.port === null || options.port === undefined ? {} : { "server.port": options.port }),
+    ...(options.tlsCert === null || options.tlsCert === undefined ? {} : { "server.tls_cert": resolve(options.tlsCert) }),
+    ...(options.tlsKey === null || options.tlsKey === undefined ? {} : { "server.tls_key": resolve(options.tlsKey) }),
   };
 }
 
@@ -23,6 +35,8 @@ export async function serverCommand(options: ServerOptions, environment: Environ
   if (options.dev) await stderr.write("verlpool: development mode: loopback only, a weak admin token is accepted\n");
   const signal = stopSignal();
   const log = createLog(settings.logLevel);
+  if (settings.tlsFiles === null && !isLoopback(settings.host))
+    await stderr.write(`verlpool: warning: the server listens on ${settings.host} without TLS: ${IN_CLEAR}\n`);
   const server = await startServer(
     { settings, adminToken: token, failpoint: failpointFrom(environment["VERLPOOL_FAILPOINT"]), log },
     signal,

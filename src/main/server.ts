@@ -13,8 +13,10 @@ import type { SchedulerDeps } from "../control/scheduler/context.ts";
 import { schedulerLoop } from "../control/scheduler/loop.ts";
 import { watchRayDoor } from "../control/ray-door.ts";
 import { createApp } from "../http/app.ts";
+import { CONNECTION_LIMITS } from "../http/connection.ts";
 import type { HttpDeps } from "../http/deps.ts";
 import { createMeters } from "../http/meters.ts";
+import { showIdentity } from "../http/tls-identity.ts";
 import { installModules, modulesHash } from "../pool/prepare/published-files.ts";
 import { createRayCluster } from "../ray/cluster-client.ts";
 import { createRayJobs } from "../ray/jobs-client.ts";
@@ -28,9 +30,11 @@ import { apiAddress } from "./api-address.ts";
 import { asset, assetNames } from "./assets.ts";
 import { clock, ids } from "./clock.ts";
 import { commandSource } from "./command-source.ts";
+import { IN_CLEAR, isLoopback } from "./exposure.ts";
 import { fixedHead, headFollower } from "./head-follower.ts";
 import { meteredRay } from "./metered-ray.ts";
 import { self } from "./self.ts";
+import { followTls, type LoadedTls, loadTls } from "./tls-files.ts";
 import { VERSION } from "./version.ts";
 
 export type ServerOptions = {
@@ -40,7 +44,12 @@ export type ServerOptions = {
   readonly log: Log;
 };
 
-export type RunningServer = { readonly url: string; readonly closed: Promise<void> };
+export type RunningServer = {
+  readonly url: string;
+  /** Of its certificate; null = plain HTTP. */
+  readonly fingerprint: string | null;
+  readonly closed: Promise<void>;
+};
 
 const STORAGE_HELPERS = 3;
 
@@ -67,6 +76,10 @@ async function closeAll(opened: Opened): Promise<void> {
 
 async function start(options: ServerOptions, signal: AbortSignal, opened: Opened): Promise<RunningServer> {
   const { settings, log } = options;
+  const tls = settings.tlsFiles === null ? null : loadTls(settings.tlsFiles);
+  if (tls === null && !isLoopback(settings.host)) log.warn({ host: settings.host }, IN_CLEAR);
+  if (tls !== null && tls.expiresAt <= clock.now())
+    log.warn({ expired_at: new Date(tls.expiresAt).toISOString() }, "the certificate has expired; clients will refuse it");
   const storage = storageThroughHelpers(
     { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: settings.allowedSymlinkTargets },
     { spawnHelper: startStorageHelper, deadlineMs: settings.storageDeadlineMs, helpers: STORAGE_HELPERS },
@@ -133,14 +146,25 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },
     meters,
-    settings: { maxRunningTasks: settings.maxRunningTasks, ignoredFields: settings.ignoredFields, tickMs: settings.tickMs },
+    settings: {
+      maxRunningTasks: settings.maxRunningTasks,
+      ignoredFields: settings.ignoredFields,
+      tickMs: settings.tickMs,
+      requests: settings.requests,
+    },
   };
-  const app = createApp(deps);
+  const { connections, waitingOfOneAddress } = settings;
+  const app = createApp(deps, { ...CONNECTION_LIMITS, connections, waitingOfOneAddress }, tls?.identity ?? null);
   opened.push(() => app.close());
   const url = apiAddress(await app.listen({ host: settings.host, port: settings.port }), settings.host, hostname());
-  await publishApi(settings, storage.call, url, log);
-  const background = Promise.all([loop.run(signal), head.run(signal), rayDoor.run(signal)]);
-  return { url, closed: background.then(() => closeAll(opened)) };
+  await publishApi(settings, storage.call, url, tls, log);
+  const show = (renewed: LoadedTls): Promise<void> => {
+    showIdentity(app, renewed.identity);
+    return publishApi(settings, storage.call, url, renewed, log);
+  };
+  const renewing = settings.tlsFiles === null || tls === null ? null : followTls(settings.tlsFiles, tls, show, clock, log, signal);
+  const background = Promise.all([loop.run(signal), head.run(signal), rayDoor.run(signal), renewing]);
+  return { url, fingerprint: tls?.fingerprint ?? null, closed: background.then(() => closeAll(opened)) };
 }
 
 type CallStorage = ReturnType<typeof storageThroughHelpers>["call"];
@@ -166,9 +190,9 @@ async function installedParts(settings: Settings, call: CallStorage) {
 }
 
 /** api.json is a convenience of the command line: a server without it works. */
-async function publishApi(settings: Settings, call: CallStorage, url: string, log: Log): Promise<void> {
+async function publishApi(settings: Settings, call: CallStorage, url: string, tls: LoadedTls | null, log: Log): Promise<void> {
   try {
-    const api = { url, caFingerprint: null, at: new Date(clock.now()).toISOString() };
+    const api = { url, caFingerprint: tls?.fingerprint ?? null, at: new Date(clock.now()).toISOString() };
     await call("writeApi", { cluster: settings.cluster, api, tag: ids.hex(8) });
   } catch (error) {
     log.warn({ error: String(error) }, "api.json could not be written; give the command line VERLPOOL_URL");

@@ -1,8 +1,8 @@
-import { mkdirSync, symlinkSync, unlinkSync, writeFileSync, appendFileSync } from "node:fs";
+import { symlinkSync, unlinkSync, writeFileSync, appendFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { formatSubmissionId } from "../../src/domain/ids.ts";
 import type { AttemptState, TaskState } from "../../src/domain/types.ts";
+import { putAttempt } from "../support/http-attempt.ts";
 import { ADMIN_TOKEN, httpWorld, type HttpWorld } from "../support/http-world.ts";
 
 let world: HttpWorld;
@@ -16,35 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-/** Puts the task into a state with one more attempt, as the scheduler would. */
-async function attempt(n: number, to: TaskState, state: AttemptState): Promise<string> {
-  const submissionId = formatSubmissionId(id, n);
-  const event = { attempt: n, actor: "system", type: "state_changed", reason: null, data: {} } as const;
-  const at = world.clock.now();
-  const epoch = await world.store.leader.lead("test", at);
-  const change = async (next: TaskState, more: object): Promise<void> => {
-    const task = await world.store.tasks.get(id);
-    const outcome = await world.store.tasks.change({
-      taskId: id,
-      version: task?.version ?? 0,
-      epoch,
-      at,
-      to: next,
-      events: [event],
-      ...more,
-    });
-    expect(outcome.kind).toBe("applied");
-  };
-  await change("SUBMITTING", {
-    patch: { attempts: n },
-    newAttempt: { attempt: n, submissionId, placement: [], raySession: "s", resumedFrom: null },
-  });
-  await change("RUNNING", { attempt: { attempt: n, patch: { state: "RUNNING", startedAt: at } } });
-  if (to !== "RUNNING") await change(to, { attempt: { attempt: n, patch: { state, endedAt: at } } });
-  const directory = join(world.root, "users/alice/jobs", submissionId);
-  mkdirSync(join(directory, "logs"), { recursive: true });
-  return directory;
-}
+const attempt = (n: number, to: TaskState, state: AttemptState): Promise<string> => putAttempt(world, id, n, to, state);
 
 test("a task that has not started has an empty log and no curves", async () => {
   const answer = await world.call("GET", `/api/v2/tasks/${id}/logs`, alice);

@@ -9,6 +9,7 @@ import type { RayDoorView } from "../../src/control/ray-door.ts";
 import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { issueToken } from "../../src/control/users.ts";
 import type { Limits, TokenScope } from "../../src/domain/types.ts";
+import type { RequestLimits } from "../../src/http/admission.ts";
 import { createApp } from "../../src/http/app.ts";
 import { CONNECTION_LIMITS, type ConnectionLimits } from "../../src/http/connection.ts";
 import type { HttpDeps } from "../../src/http/deps.ts";
@@ -73,7 +74,10 @@ function makeCommon(root: string): void {
   for (const name of ["train", "test"]) writeFileSync(join(root, `common/datasets/d/${name}.parquet`), "PAR1");
 }
 
-export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): Promise<HttpWorld> {
+/** Wide enough for a test that is not about them. */
+const REQUESTS: RequestLimits = { perSecond: 1_000, burst: 10_000, failedLoginsPerMinute: 10_000, streams: 5 };
+
+export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS, requests: RequestLimits = REQUESTS): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
   const clock = steppedClock();
@@ -115,7 +119,7 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS): P
     users,
     submit: { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } },
     meters: createMeters(),
-    settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000 },
+    settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000, requests },
   };
   const app = createApp(deps, limits);
   const call: HttpWorld["call"] = async (method, url, token = null, body, headers = {}) => {

@@ -22,14 +22,18 @@ function addServer(program: Command, bind: Bind): void {
     .option(...ROOT)
     .option("--host <host>", "the address to listen on")
     .option("--port <port>", "0 = a free one", port)
+    .option("--tls-cert <file>", "serve HTTPS with this PEM certificate; with --tls-key")
+    .option("--tls-key <file>", "its key; both are read again when they change")
     .option("--dev", "development: loopback only, any admin token")
-    .action((flags: { config?: string; root?: string; host?: string; port?: number; dev?: true }) =>
+    .action((flags: { config?: string; root?: string; host?: string; port?: number; tlsCert?: string; tlsKey?: string; dev?: true }) =>
       bind((session) =>
         session.world.local.server({
           config: flags.config ?? null,
           root: flags.root ?? null,
           host: flags.host ?? null,
           port: flags.port ?? null,
+          tlsCert: flags.tlsCert ?? null,
+          tlsKey: flags.tlsKey ?? null,
           dev: flags.dev === true,
         }),
       ),
