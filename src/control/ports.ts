@@ -177,7 +177,8 @@ export type TaskStore = {
   /** The limit that would refuse a task of this user now, or null. */
   readonly limitReached: (userId: string, limits: SubmitLimits, now: number) => Promise<LimitReached | null>;
   readonly change: (change: TaskChange) => Promise<ChangeOutcome>;
-  readonly get: (taskId: string) => Promise<Task | null>;
+  /** With `userId`, only if it is his: another's costs the same time as a missing one, and tells as little. */
+  readonly get: (taskId: string, userId?: string | null) => Promise<Task | null>;
   /** Exact id, or a unique prefix or suffix of at least 4 characters among the tasks of `userId` (null = all). Literal: % and _ match themselves. */
   readonly find: (text: string, userId: string | null) => Promise<readonly string[]>;
   /** Newest first, by descending seq below `beforeSeq`. */

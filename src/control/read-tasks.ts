@@ -14,18 +14,17 @@ function notFound(): AppError {
 
 /** By full id, or by any unique prefix or suffix of at least 4 characters among the tasks the caller may see. */
 export async function getTask(store: Store, principal: Principal, text: string): Promise<Task> {
-  if (isTaskId(text)) {
-    const task = await store.tasks.get(text);
-    if (task === null || !maySee(principal, task)) throw notFound();
-    return task;
-  }
+  const owner = principal.kind === "admin" ? null : principal.userId;
+  const exact = isTaskId(text) ? await store.tasks.get(text, owner) : null;
+  if (exact !== null && maySee(principal, exact)) return exact;
+  // Also for an id whose last characters were lost: it still has the form of one.
   if (!SHORT_ID.test(text)) throw notFound();
-  const matches = await store.tasks.find(text, principal.kind === "admin" ? null : principal.userId);
+  const matches = await store.tasks.find(text, owner);
   const [only] = matches;
   if (only === undefined) throw notFound();
   if (matches.length > 1)
     throw new AppError("bad_parameter", `${text} is not unique: ${matches.slice(0, 5).join(", ")}${matches.length > 5 ? ", …" : ""}`);
-  const task = await store.tasks.get(only);
+  const task = await store.tasks.get(only, owner);
   if (task === null || !maySee(principal, task)) throw notFound();
   return task;
 }

@@ -16,9 +16,10 @@ const MIN_PART = 4;
 /** Far below the 32 766 parameters SQLite takes and the 65 535 of Postgres. */
 const IDS_PER_QUERY = 500;
 
-export async function getTask(db: Kysely<Tables>, taskId: string): Promise<Task | null> {
+export async function getTask(db: Kysely<Tables>, taskId: string, userId: string | null): Promise<Task | null> {
   if (!isStorable(taskId)) return null;
-  const row = await db.selectFrom("tasks").selectAll().where("task_id", "=", taskId).executeTakeFirst();
+  const query = db.selectFrom("tasks").selectAll().where("task_id", "=", taskId);
+  const row = await (userId === null ? query : query.where("user_id", "=", userId)).executeTakeFirst();
   return row === undefined ? null : taskOf(row);
 }
 
@@ -103,8 +104,8 @@ function ownPrefix(prefix: string, userId: string | null): string | null {
 
 export async function findTasks(db: Kysely<Tables>, text: string, userId: string | null): Promise<readonly string[]> {
   if (!isStorable(text)) return [];
-  const exact = await getTask(db, text);
-  if (exact !== null && (userId === null || exact.userId === userId)) return [exact.taskId];
+  const exact = await getTask(db, text, userId);
+  if (exact !== null) return [exact.taskId];
   if (text.length < MIN_PART) return [];
   const prefix = ownPrefix(text, userId);
   const prefixed = prefix === null ? [] : await partQuery(db, "task_id", prefix, userId).execute();

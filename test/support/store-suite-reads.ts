@@ -36,6 +36,18 @@ export function readSuite(on: StoreFixture): void {
     });
   });
 
+  it("of its owner only is given, when an owner is named", async () => {
+    const { taskId } = await on.created("mvp2-alice-ppo-20260101-000000-00ab", { userId: "alice" });
+    const get = async (owner?: string | null) => (await on.store.tasks.get(taskId, owner))?.taskId;
+    expect([await get(), await get(null), await get("alice"), await get("bob"), await get("")]).toEqual([
+      taskId,
+      taskId,
+      taskId,
+      undefined,
+      undefined,
+    ]);
+  });
+
   it("pages through lists newest first, by user, states, workload and label, without gaps or repeats", async () => {
     const tasks: Task[] = [];
     for (let n = 0; n < 24; n += 1) {
