@@ -38,6 +38,7 @@ export const KEYS = {
   "scheduler.max_running_tasks": key(positiveInt, 1, "tasks that run at once"),
   "scheduler.retry_interval_s": key(seconds, 60, "wait between two looks for capacity"),
   "scheduler.tick_s": key(z.number().min(0.05).max(60), 1, "time between two scheduler passes"),
+  "scheduler.reserve_after_s": key(z.number().min(0), 3600, "capacity is kept for a gang that others have passed for this long"),
   "scheduler.start_timeout_s": key(seconds, 300, "an attempt that Ray has but that does not start is given up after this"),
   "scheduler.hand_over_s": key(z.number().min(0), 3, "for how long Ray must show an ended task's GPUs free before they are given away"),
   "attempts.max": key(z.int().min(0).max(100), 5, "infrastructure losses a task survives"),

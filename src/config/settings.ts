@@ -28,6 +28,7 @@ export type Settings = {
   readonly maxRunningTasks: number;
   readonly retryIntervalMs: number;
   readonly tickMs: number;
+  readonly reserveAfterMs: number;
   readonly startTimeoutMs: number;
   readonly handOverMs: number;
   readonly maxLosses: number;
@@ -81,6 +82,7 @@ export function settingsOf(config: Config): Settings {
     maxRunningTasks: get("scheduler.max_running_tasks"),
     retryIntervalMs: ms("scheduler.retry_interval_s"),
     tickMs: ms("scheduler.tick_s"),
+    reserveAfterMs: ms("scheduler.reserve_after_s"),
     startTimeoutMs: ms("scheduler.start_timeout_s"),
     handOverMs: ms("scheduler.hand_over_s"),
     maxLosses: get("attempts.max"),

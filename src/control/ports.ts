@@ -58,6 +58,7 @@ export type SchedulerMeters = {
 /** The columns of a task that a plan may change. `state` changes only together with an event. */
 export type TaskPatch = {
   readonly nextRunAt?: number | null;
+  readonly passedSince?: number | null;
   readonly waiting?: Waiting | null;
   readonly failure?: Failure | null;
   readonly progress?: Progress | null;
@@ -100,6 +101,7 @@ export type NewTask = Omit<
   | "startedAt"
   | "endedAt"
   | "nextRunAt"
+  | "passedSince"
 >;
 
 /** One guarded change of one task, applied whole or not at all. */

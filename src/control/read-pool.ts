@@ -1,6 +1,7 @@
 /** The queue and the pool as a caller may see them. Other users' tasks are a count or a null, never an id. */
 import { maySee } from "../domain/access.ts";
-import { freeCapacity, type Hold, inOrder, nodeFits, whyNoCapacity } from "../domain/scheduling.ts";
+import { freeCapacity, type Hold, nodeFits, whyNoCapacity } from "../domain/capacity.ts";
+import { inOrder } from "../domain/scheduling.ts";
 import { isLive } from "../domain/task-state.ts";
 import type { Needs, NodeView, Principal, Task } from "../domain/types.ts";
 import type { Store } from "./ports.ts";

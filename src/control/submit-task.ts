@@ -1,7 +1,7 @@
 /** A submission: from a valid TaskSpec to a durable QUEUED task. What the world says (files, model, profile) is checked before, never after. */
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
-import { gpusOf, shapeText } from "../domain/scheduling.ts";
+import { gpusOf, shapeText } from "../domain/capacity.ts";
 import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";

@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decide, type Decision, type Hold, inOrder, type Snapshot, isHandedOver, whyNoCapacity, freeCapacity } from "./scheduling.ts";
+import { type Hold, isHandedOver, whyNoCapacity, freeCapacity } from "./capacity.ts";
+import { decide, type Decision, inOrder, type Snapshot } from "./scheduling.ts";
 import type { NodeView, Task, Waiting } from "./types.ts";
 import { sampleTask } from "../../test/support/sample-task.ts";
 
 const NOW = 1_800_000_000_000;
-const SETTINGS = { maxRunningTasks: 10, retryIntervalMs: 60_000 };
+const SETTINGS = { maxRunningTasks: 10, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 };
 
 function node(name: string, over: Partial<NodeView> = {}): NodeView {
   return { node: name, rayNodeId: `ray-${name}`, address: null, gpusTotal: 8, cpusTotal: 100, gpusUsed: 0, cpusUsed: 0, ...over };
@@ -374,7 +375,7 @@ const anySnapshot = fc
       ended: all.slice(0, ended),
       handingOver: all.slice(0, Math.min(ended, handingOver)),
       users: new Map([["alice", { disabled: false, maxRunning: null, maxGpus }]]),
-      settings: { maxRunningTasks: limit, retryIntervalMs: 60_000 },
+      settings: { ...SETTINGS, maxRunningTasks: limit },
     };
   });
 
@@ -450,5 +451,90 @@ describe("for every snapshot", () => {
         expect(whyNoCapacity(first.needs, free).text.length).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe("a gang that others pass", () => {
+  const HOUR = 3_600_000;
+  const limited = (maxRunningTasks: number) => ({ settings: { ...SETTINGS, maxRunningTasks } });
+  const runningOn = (name: string, gpus: number, over: Partial<Task> = {}): { task: Task; hold: Hold } => {
+    const task = waiting({ state: "RUNNING", startedAt: NOW, ...over });
+    return { task, hold: { taskId: task.taskId, userId: task.userId, placement: [{ node: name, gpus, cpus: 1 }] } };
+  };
+
+  it("is marked as passed only while a task behind it starts", () => {
+    const { task, hold } = runningOn("n1", 8);
+    const large = waiting(needs(2, 8));
+    const small = waiting(needs(1, 8));
+    const over = { holds: [hold] };
+    const [first, second] = decide(snapshot([task, large, small], over));
+    expect(first).toMatchObject({ kind: "hold", passed: true });
+    expect(second).toMatchObject({ kind: "launch" });
+    expect(one(large, over, [task])).toMatchObject({ passed: false });
+  });
+
+  it("is not passed where today's pool could never hold it, nor does it ever get a reservation there", () => {
+    const impossible = waiting({ ...needs(3, 8), passedSince: NOW - 2 * HOUR });
+    const decisions = decide(snapshot([impossible, waiting(needs(1, 8)), waiting(needs(1, 8))]));
+    expect(decisions.map((decision) => decision.kind)).toEqual(["hold", "launch", "launch"]);
+    expect(decisions[0]).toMatchObject({ passed: false });
+  });
+
+  it("gets what it needs kept once it was passed for long enough, and says where", () => {
+    const { task, hold } = runningOn("n1", 4);
+    const large = waiting({ ...needs(2, 8), passedSince: NOW - HOUR });
+    const small = waiting(needs(1, 4));
+    const over = { holds: [hold] };
+    expect(launched(decide(snapshot([task, { ...large, passedSince: NOW - HOUR + 1 }, small], over)))).toEqual([small.taskId]);
+    const decisions = decide(snapshot([task, large, small], over));
+    expect(launched(decisions)).toEqual([]);
+    expect(decisions[0]).toMatchObject({ waiting: { code: "no_capacity", details: { reserved: ["n2", "n1"] } } });
+    expect(decisions[1]).toMatchObject({ to: "QUEUED", waiting: { code: "behind", text: expect.stringContaining("kept for it") } });
+  });
+
+  it("lets those behind use what it does not need, and all of it if they are gone before it can start", () => {
+    const { task, hold } = runningOn("n1", 8, { maxRuntimeMs: 3 * HOUR });
+    const large = waiting({ ...needs(2, 6), passedSince: NOW - HOUR });
+    const beside = waiting(needs(1, 2));
+    const brief = waiting({ ...needs(1, 6), maxRuntimeMs: 2 * HOUR });
+    const long = waiting({ ...needs(1, 6), maxRuntimeMs: 3 * HOUR });
+    const over = { holds: [hold] };
+    expect(launched(decide(snapshot([task, large, beside], over)))).toEqual([beside.taskId]);
+    expect(launched(decide(snapshot([task, large, long, brief], over)))).toEqual([brief.taskId]);
+  });
+
+  it("keeps a running slot too: one that is taken would delay it as much as a GPU", () => {
+    const { task, hold } = runningOn("n1", 8);
+    const large = waiting({ ...needs(2, 8), passedSince: NOW - HOUR });
+    const third = waiting(needs(1, 1));
+    const nodes = [node("n1"), node("n2"), node("n3", { gpusTotal: 4 })];
+    const over = { nodes, holds: [hold, holdOn("n2", 8)] };
+    expect(launched(decide(snapshot([task, large, third], { ...over, ...limited(3) })))).toEqual([third.taskId]);
+    expect(launched(decide(snapshot([task, large, third], { ...over, ...limited(2) })))).toEqual([]);
+  });
+
+  it("starts at last: with a reservation no stream of small tasks keeps it waiting for ever", () => {
+    const small = (at: number) => waiting({ ...needs(1, 8), seq: 100 + at });
+    let large = waiting({ ...needs(2, 8), seq: 1 });
+    let running = [
+      { ...runningOn("n1", 8), until: 3 },
+      { ...runningOn("n2", 8), until: 5 },
+    ];
+    let startedAt: number | null = null;
+    for (let hour = 0; hour < 20 && startedAt === null; hour += 1) {
+      running = running.filter(({ until }) => until > hour);
+      const now = NOW + hour * HOUR;
+      const decisions = decide(
+        snapshot([...running.map(({ task }) => task), large, small(hour)], { now, holds: running.map(({ hold }) => hold) }),
+      );
+      for (const decision of decisions) {
+        if (decision.kind === "hold" && decision.passed && large.passedSince === null) large = { ...large, passedSince: now };
+        if (decision.kind !== "launch") continue;
+        if (decision.task === large) startedAt = hour;
+        else running.push({ ...runningOn(decision.placement[0]?.node ?? "", 8), until: hour + 6 });
+      }
+    }
+    // Passed at 3, kept from 4 on: n2 is free at 5, and n1 when the task that passed is gone at 9.
+    expect(startedAt).toBe(9);
   });
 });

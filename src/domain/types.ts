@@ -97,6 +97,8 @@ export type Task = {
   readonly attempts: number;
   readonly held: boolean;
   readonly nextRunAt: number | null;
+  /** Since when tasks behind it have started while it waited for capacity; null = none has. */
+  readonly passedSince: number | null;
   readonly cancelRequestedAt: number | null;
   readonly cancelActor: string | null;
   readonly waiting: Waiting | null;

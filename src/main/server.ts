@@ -117,6 +117,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     settings: {
       maxRunningTasks: settings.maxRunningTasks,
       retryIntervalMs: settings.retryIntervalMs,
+      reserveAfterMs: settings.reserveAfterMs,
       tickMs: settings.tickMs,
       startTimeoutMs: settings.startTimeoutMs,
       selfFenceMs: settings.selfFenceS * 1000,

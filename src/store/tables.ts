@@ -22,6 +22,7 @@ export type TaskTable = {
   attempts: number;
   held: number;
   next_run_at: number | null;
+  passed_since: number | null;
   cancel_requested_at: number | null;
   cancel_actor: string | null;
   waiting: string | null;

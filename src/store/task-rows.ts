@@ -21,6 +21,7 @@ export function taskOf(row: Selectable<TaskTable>): Task {
     attempts: row.attempts,
     held: row.held === 1,
     nextRunAt: row.next_run_at,
+    passedSince: row.passed_since,
     cancelRequestedAt: row.cancel_requested_at,
     cancelActor: row.cancel_actor,
     waiting: parseOrNull(row.waiting),
@@ -55,6 +56,7 @@ export function newTaskRow(task: NewTask): Omit<Selectable<TaskTable>, "seq"> {
     attempts: 0,
     held: 0,
     next_run_at: null,
+    passed_since: null,
     cancel_requested_at: null,
     cancel_actor: null,
     waiting: null,
@@ -72,6 +74,7 @@ export type TaskChangeRow = Partial<
   Pick<
     TaskTable,
     | "next_run_at"
+    | "passed_since"
     | "waiting"
     | "failure"
     | "progress"
@@ -88,6 +91,7 @@ export type TaskChangeRow = Partial<
 export function taskPatchRow(patch: TaskPatch): TaskChangeRow {
   return withoutUndefined({
     next_run_at: patch.nextRunAt,
+    passed_since: patch.passedSince,
     waiting: textOf(patch.waiting),
     failure: textOf(patch.failure),
     progress: textOf(patch.progress),

@@ -13,6 +13,7 @@ export function sampleTask(over: Partial<Task> = {}): Task {
     attempts: 0,
     held: false,
     nextRunAt: null,
+    passedSince: null,
     cancelRequestedAt: null,
     cancelActor: null,
     waiting: null,

@@ -96,6 +96,7 @@ export type SchedulerWorld = {
 const SETTINGS: SchedulerDeps["settings"] = {
   maxRunningTasks: 10,
   retryIntervalMs: 60_000,
+  reserveAfterMs: 3_600_000,
   tickMs: 1_000,
   startTimeoutMs: 300_000,
   selfFenceMs: 30_000,

@@ -111,6 +111,7 @@ function insertOnBoth(
     attempts: 0,
     held: false,
     nextRunAt: null,
+    passedSince: null,
     cancelRequestedAt: null,
     cancelActor: null,
     waiting: null,

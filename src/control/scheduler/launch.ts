@@ -40,7 +40,7 @@ export async function launch(
   };
   const outcome = await write(deps, epoch, task, {
     to: "SUBMITTING",
-    patch: { attempts: attempt, waiting: null, nextRunAt: null },
+    patch: { attempts: attempt, waiting: null, nextRunAt: null, passedSince: null },
     events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }],
     newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: null },
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Hold } from "../../domain/scheduling.ts";
+import type { Hold } from "../../domain/capacity.ts";
 import type { AttemptFiles, Claim, NodeView } from "../../domain/types.ts";
 import { eachBounded } from "./context.ts";
 import { handOver, healthyTime, signOfLife, stillness } from "./memory.ts";

@@ -2,7 +2,7 @@
  * What the scheduler remembers between passes, in this process only: a restart starts every interval anew, which can only lengthen a wait.
  * Waits for a silent launcher count healthy time: time in which our own write to the same storage succeeded at least every 10 s.
  */
-import { type Hold, isHandedOver } from "../../domain/scheduling.ts";
+import { type Hold, isHandedOver } from "../../domain/capacity.ts";
 import type { AttemptFiles, NodeView } from "../../domain/types.ts";
 
 const MAX_PROBE_GAP_MS = 10_000;

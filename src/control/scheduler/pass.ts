@@ -1,6 +1,7 @@
 /** One pass of the scheduler: observe → settle → decide → launch. Everything it needs to know is read anew; a crash at any line is repaired by the next. */
 import { timeLimit } from "../../domain/failure.ts";
-import { type Decision, decide, type Hold, type UserAllowance } from "../../domain/scheduling.ts";
+import type { Hold } from "../../domain/capacity.ts";
+import { type Decision, decide, type UserAllowance } from "../../domain/scheduling.ts";
 import { isLive } from "../../domain/task-state.ts";
 import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
@@ -100,6 +101,7 @@ async function putOff(deps: SchedulerDeps, epoch: number, task: Task, error: str
     to: "QUEUED",
     waiting: { code: "cooling_down", text, details: { wait_ms: deps.settings.retryIntervalMs }, until },
     nextRunAt: until,
+    passed: false,
   });
 }
 
@@ -150,6 +152,7 @@ async function carryOut(
       to: "QUEUED",
       waiting: { code: "storage_lost", text, details: {}, until: null },
       nextRunAt: null,
+      passed: false,
     });
     return false;
   }
@@ -162,8 +165,9 @@ async function carryOut(
 async function holdBack(deps: SchedulerDeps, epoch: number, decision: Extract<Decision, { kind: "hold" }>): Promise<void> {
   const { task, waiting, nextRunAt, to } = decision;
   const moves = task.state !== to;
+  const isPassed = decision.passed && task.passedSince === null;
   const same = task.waiting?.code === waiting.code && task.waiting.text === waiting.text && task.nextRunAt === nextRunAt;
-  if (!moves && same) return;
+  if (!moves && same && !isPassed) return;
   const event: NewTaskEvent = {
     actor: "system",
     attempt: null,
@@ -171,7 +175,10 @@ async function holdBack(deps: SchedulerDeps, epoch: number, decision: Extract<De
     reason: { code: waiting.code, text: waiting.text },
     data: {},
   };
-  await write(deps, epoch, task, { ...(moves ? { to, events: [event] } : {}), patch: { waiting, nextRunAt } });
+  await write(deps, epoch, task, {
+    ...(moves ? { to, events: [event] } : {}),
+    patch: { waiting, nextRunAt, ...(isPassed ? { passedSince: deps.clock.now() } : {}) },
+  });
 }
 
 /** Ray keeps the records of ended jobs for ever; an ended attempt's record is asked away until Ray has none. */

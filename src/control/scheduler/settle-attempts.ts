@@ -1,7 +1,7 @@
 /** Looks at every open attempt and does what `domain/reconciliation` says of it. */
 import { afterAttempt, isLoss, neverStartedInRow } from "../../domain/after-attempt.ts";
 import { type Ending, type Observation, settle } from "../../domain/reconciliation.ts";
-import type { Hold } from "../../domain/scheduling.ts";
+import type { Hold } from "../../domain/capacity.ts";
 import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
 import type { NewTaskEvent } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
