@@ -102,6 +102,13 @@ describe("order of the queue", () => {
     expect(launched(decide(snapshot([gang, small], { holds: [holdOn("n2", 1)], ended, handingOver: ended })))).toEqual([small.taskId]);
   });
 
+  it("a shortage that verl reported waits for its time, also while its own GPUs are being handed over", () => {
+    const shortage: Waiting = { code: "no_capacity", text: "attempt 1 found too few", details: { after_attempt: 1 }, until: NOW + 10 };
+    const task = waiting({ ...needs(1, 4), state: "PENDING_RESOURCES", nextRunAt: NOW + 10, waiting: shortage });
+    const ended = [holdOn("n1", 4)];
+    expect(one(task, { ended, handingOver: ended })).toMatchObject({ kind: "hold", to: "PENDING_RESOURCES", nextRunAt: NOW + 10 });
+  });
+
   it("a held or not yet due task does not keep the next one from starting", () => {
     const held = waiting({ held: true });
     const cooling = waiting({

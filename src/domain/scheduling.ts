@@ -92,7 +92,9 @@ function decideOne(task: Task, round: Round, soon: Free[] | null): Decision {
     if (soon !== null) take(soon, decision.placement);
   }
   if (decision.kind !== "hold") return decision;
-  const waitsForHandOver = soon !== null && decision.to === "PENDING_RESOURCES" && place(task.needs, soon) !== null;
+  // A shortage that verl or Ray reported waits for its time, whatever is being handed over.
+  const waitsForUs = decision.to === "PENDING_RESOURCES" && decision.waiting.details["after_attempt"] === undefined;
+  const waitsForHandOver = soon !== null && waitsForUs && place(task.needs, soon) !== null;
   if (waitsForHandOver) round.blocked = true;
   if (decision.waiting.code !== "held") round.ahead += 1;
   return waitsForHandOver ? handOverWait(task) : decision;
