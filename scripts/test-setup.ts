@@ -9,6 +9,7 @@ import { root, type Runner } from "./steps.ts";
 export type TestWorld = {
   readonly VERLPOOL_TEST_PYTHON: string;
   readonly VERLPOOL_TEST_PYTHON_RAY251: string;
+  readonly VERLPOOL_TEST_PYTHON_SCHEMATHESIS: string;
   readonly VERLPOOL_TEST_ROOT: string;
 };
 
@@ -40,8 +41,8 @@ export async function installSystemPackages(runner: Runner): Promise<void> {
 }
 
 /**
- * The Python environments of the real suite: what `verlpool prepare` makes of the shared storage, so that it is tested as users get it, and the oldest
- * Ray. Each that the environment already names is used as it is.
+ * The Python environments of the real suite: what `verlpool prepare` makes of the shared storage, so that it is tested as users get it, the oldest
+ * Ray, and schemathesis. Each that the environment already names is used as it is.
  */
 export async function preparePython(runner: Runner): Promise<TestWorld> {
   const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "verlpool-test");
@@ -51,6 +52,8 @@ export async function preparePython(runner: Runner): Promise<TestWorld> {
     VERLPOOL_TEST_ROOT: testRoot,
     VERLPOOL_TEST_PYTHON: process.env["VERLPOOL_TEST_PYTHON"] ?? (await preparedPython(runner, testRoot)),
     VERLPOOL_TEST_PYTHON_RAY251: process.env["VERLPOOL_TEST_PYTHON_RAY251"] ?? (await environment(runner, cache, "ray251")),
+    VERLPOOL_TEST_PYTHON_SCHEMATHESIS:
+      process.env["VERLPOOL_TEST_PYTHON_SCHEMATHESIS"] ?? (await environment(runner, cache, "schemathesis")),
   };
 }
 

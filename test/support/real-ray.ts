@@ -16,14 +16,17 @@ export const realClock: Clock = {
   sleep: (ms, signal) => sleep(ms, undefined, { signal }),
 };
 
+const PACKAGES = {
+  VERLPOOL_TEST_PYTHON: "ray[default]==2.60.0 and verl",
+  VERLPOOL_TEST_PYTHON_RAY251: "ray[default]==2.51.1",
+  VERLPOOL_TEST_PYTHON_SCHEMATHESIS: "scripts/python/schemathesis.txt",
+} as const;
+
 /** The interpreter that `variable` names. Fails, never skips: a test that did not run is no test. */
-export function pythonFrom(variable: "VERLPOOL_TEST_PYTHON" | "VERLPOOL_TEST_PYTHON_RAY251"): string {
+export function pythonFrom(variable: keyof typeof PACKAGES): string {
   const python = process.env[variable];
-  if (python === undefined || python === "") {
-    const packages = variable === "VERLPOOL_TEST_PYTHON" ? "ray[default]==2.60.0 and verl" : "ray[default]==2.51.1";
-    throw new Error(`${variable} must name the python of a virtual environment with ${packages} (scripts/test.ts makes it)`);
-  }
-  return python;
+  if (python !== undefined && python !== "") return python;
+  throw new Error(`${variable} must name the python of a virtual environment with ${PACKAGES[variable]} (scripts/test.ts makes it)`);
 }
 
 export type RealRay = {
