@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { ROUTES, type Route, type RouteId } from "../contract/routes.ts";
 import type { JsonAnswers } from "./answers.ts";
 import type { Where } from "./context.ts";
-import { apiError, CliError, EXIT, parseJson } from "./problem-error.ts";
+import { type ApiError, apiError, CliError, EXIT, isProblem, parseJson } from "./problem-error.ts";
 import type { HttpAnswer, HttpTransport } from "./transport.ts";
 import { visible } from "./visible.ts";
 
@@ -82,8 +82,35 @@ async function collect(answer: HttpAnswer): Promise<Uint8Array> {
   return Buffer.concat(parts);
 }
 
-export function apiClient(where: Where, request: HttpTransport, version: string): Api {
+/** Waits for as long as the server asked; says so. */
+export type Pause = (error: ApiError, first: boolean, signal: AbortSignal) => Promise<void>;
+
+const MOST_PAUSES = 5;
+const LONGEST_PAUSE_MS = 10_000;
+
+/** Nothing was done, and it will be soon. A call with a key of its own is sent again by who made the key. */
+function isWorthAPause(error: unknown, input: CallInput): error is ApiError {
+  return (
+    isProblem(error, "rate_limited") &&
+    error.retryAfterMs !== null &&
+    error.retryAfterMs <= LONGEST_PAUSE_MS &&
+    input.headers?.["idempotency-key"] === undefined
+  );
+}
+
+/** With `pause` a call over the rate limit is tried again a few times; without, it fails at once. */
+export function apiClient(where: Where, request: HttpTransport, version: string, pause: Pause | null = null): Api {
   const send = async (id: RouteId, input: CallInput): Promise<HttpAnswer> => {
+    for (let pauses = 0; ; pauses += 1) {
+      try {
+        return await sendOnce(id, input);
+      } catch (error) {
+        if (pause === null || pauses >= MOST_PAUSES || !isWorthAPause(error, input)) throw error;
+        await pause(error, pauses === 0, input.signal ?? NEVER);
+      }
+    }
+  };
+  const sendOnce = async (id: RouteId, input: CallInput): Promise<HttpAnswer> => {
     const route: Route = ROUTES[id];
     const url = `${where.url}${fillPath(route.path, input.path ?? {})}${queryText(input.query ?? {})}`;
     const body = input.yaml ?? (input.json === undefined ? null : JSON.stringify(input.json));
@@ -102,6 +129,7 @@ export function apiClient(where: Where, request: HttpTransport, version: string)
       timeoutMs: TIMEOUT_MS,
       idleMs: IDLE_MS,
       signal: input.signal ?? NEVER,
+      trust: where.trust,
     });
     if (answer.status >= 200 && answer.status < 300) return answer;
     throw apiError(answer.status, new TextDecoder().decode(await collect(answer)), answer.header, input.about ?? null);

@@ -1,6 +1,7 @@
 /** Where the server is and who we are: environment, then the context file of `login`, then (address only) the discovery file of the pool. */
 import { z } from "zod";
 import { CliError, EXIT, parseJson } from "./problem-error.ts";
+import type { TlsTrust } from "./tls-trust.ts";
 import { visible } from "./visible.ts";
 import type { CliWorld, FileRead } from "./world.ts";
 
@@ -10,12 +11,24 @@ export type Where = {
   readonly urlFrom: string;
   readonly token: string;
   readonly tokenFrom: string;
+  readonly trust?: TlsTrust | undefined;
 };
 
-type Stored = { readonly url: string; readonly token: string; readonly path: string };
+/** What is known of the certificate of an address, beyond the CAs that this machine trusts anyway. */
+export type KnownTls = { readonly caFile: string | null; readonly fingerprint: string | null };
 
-const Context = z.object({ schema: z.literal(1), url: z.string(), token: z.string() });
-const ApiRecord = z.object({ schema: z.literal(1), url: z.string() });
+const NOTHING_KNOWN: KnownTls = { caFile: null, fingerprint: null };
+
+type Stored = KnownTls & { readonly url: string; readonly token: string; readonly path: string };
+
+const Context = z.object({
+  schema: z.literal(1),
+  url: z.string(),
+  token: z.string(),
+  ca_file: z.string().nullish(),
+  ca_fingerprint: z.string().nullish(),
+});
+const ApiRecord = z.object({ schema: z.literal(1), url: z.string(), ca_fingerprint: z.string().nullish() });
 
 /** `$XDG_CONFIG_HOME` (only if absolute, as its specification says) or `~/.config`, then `verlpool/context.json`. */
 export function contextPath(env: CliWorld["env"], home: string): string {
@@ -23,8 +36,9 @@ export function contextPath(env: CliWorld["env"], home: string): string {
   return `${base?.startsWith("/") === true ? base.replace(/\/+$/, "") : `${home}/.config`}/verlpool/context.json`;
 }
 
-export function contextText(url: string, token: string): string {
-  return `${JSON.stringify({ schema: 1, url, token }, null, 2)}\n`;
+export function contextText(url: string, token: string, { caFile, fingerprint }: KnownTls = NOTHING_KNOWN): string {
+  const tls = { ...(caFile === null ? {} : { ca_file: caFile }), ...(fingerprint === null ? {} : { ca_fingerprint: fingerprint }) };
+  return `${JSON.stringify({ schema: 1, url, token, ...tls }, null, 2)}\n`;
 }
 
 /** An http(s) address without credentials, query or trailing slash. */
@@ -74,22 +88,26 @@ async function readContext(world: CliWorld): Promise<Stored | null> {
     throw new CliError("bad_context", `${visible(path)} is not a context file of this version`, EXIT.error, [
       "write it again: verlpool login --token-stdin",
     ]);
-  return { url: parseServerUrl(parsed.data.url, path), token: parseToken(parsed.data.token, path), path };
+  const { url, token, ca_file: caFile = null, ca_fingerprint: fingerprint = null } = parsed.data;
+  return { url: parseServerUrl(url, path), token: parseToken(token, path), path, caFile, fingerprint };
 }
 
+type Published = { readonly url: string; readonly fingerprint: string | null; readonly path: string };
+
 /** The address that a server of this pool published, or null. */
-async function readDiscovery(world: CliWorld): Promise<{ readonly url: string; readonly path: string } | null> {
+async function readDiscovery(world: CliWorld): Promise<Published | null> {
   const root = set(world.env["VERLPOOL_ROOT"]) ?? "/private";
   const folder = `${root.replace(/\/+$/, "")}/ray/discovery`;
   const named = set(world.env["VERLPOOL_POOL_CLUSTER"]);
   const clusters = named === null ? await world.files.list(folder) : [named];
-  const found: { readonly url: string; readonly path: string }[] = [];
+  const found: Published[] = [];
   for (const cluster of clusters) {
     const path = `${folder}/${cluster}/api.json`;
     const file = await world.files.readRecord(path);
     if (file === null || !isTrusted(file, world.uid)) continue;
     const parsed = ApiRecord.safeParse(parseJson(new TextDecoder().decode(file.bytes)));
-    if (parsed.success) found.push({ url: parseServerUrl(parsed.data.url, path), path });
+    if (!parsed.success) continue;
+    found.push({ url: parseServerUrl(parsed.data.url, path), fingerprint: parsed.data.ca_fingerprint ?? null, path });
   }
   if (found.length > 1)
     throw new CliError(
@@ -106,23 +124,52 @@ function set(value: string | undefined): string | null {
   return value === undefined || value === "" ? null : value;
 }
 
-type Located = { readonly url: string; readonly urlFrom: string };
+export type Located = KnownTls & { readonly url: string; readonly urlFrom: string };
 
 async function locate(world: CliWorld, context: Stored | null): Promise<Located | null> {
   const fromEnv = set(world.env["VERLPOOL_URL"]);
-  if (fromEnv !== null) return { url: parseServerUrl(fromEnv, "VERLPOOL_URL"), urlFrom: "VERLPOOL_URL" };
-  if (context !== null) return { url: context.url, urlFrom: context.path };
+  if (fromEnv !== null) return locateAt(world, context, parseServerUrl(fromEnv, "VERLPOOL_URL"), "VERLPOOL_URL");
+  if (context !== null) return locateAt(world, context, context.url, context.path);
   const discovered = await readDiscovery(world);
-  return discovered === null ? null : { url: discovered.url, urlFrom: discovered.path };
+  return discovered === null ? null : { ...discovered, urlFrom: discovered.path, caFile: null };
 }
 
-/** The address alone, for `login`, which a broken context file must not stop; null when nothing names one. */
-export async function findUrl(world: CliWorld): Promise<Located | null> {
-  const context = await readContext(world).catch((error: unknown) => {
+/** A certificate that was renewed since the login is known by what its server publishes now. */
+async function locateAt(world: CliWorld, context: Stored | null, url: string, urlFrom: string): Promise<Located> {
+  const { caFile, fingerprint } = context?.url === url ? context : NOTHING_KNOWN;
+  if (!url.startsWith("https:")) return { url, urlFrom, ...NOTHING_KNOWN };
+  const published = await quietly(readDiscovery(world));
+  return { url, urlFrom, caFile, fingerprint: (published?.url === url ? published.fingerprint : null) ?? fingerprint };
+}
+
+/** Null for what only another command must complain of. */
+function quietly<T>(reading: Promise<T | null>): Promise<T | null> {
+  return reading.catch((error: unknown) => {
     if (error instanceof CliError) return null;
     throw error;
   });
-  return locate(world, context);
+}
+
+const MOST_CA_BYTES = 1_048_576;
+
+/** VERLPOOL_CA_FILE goes before the file of the login. Throws CliError when the file that was named is not there or holds no certificate. */
+export async function trustOf(world: CliWorld, at: Located): Promise<TlsTrust | undefined> {
+  if (!at.url.startsWith("https:")) return undefined;
+  const path = set(world.env["VERLPOOL_CA_FILE"]) ?? at.caFile;
+  if (path === null) return { ca: null, fingerprint: at.fingerprint };
+  const bytes = await world.files.readInput(path, MOST_CA_BYTES);
+  const ca = bytes === null ? "" : new TextDecoder().decode(bytes);
+  if (ca.includes("-----BEGIN CERTIFICATE-----")) return { ca, fingerprint: at.fingerprint };
+  const wrong = bytes === null ? "is not there" : "holds no PEM certificate";
+  throw new CliError("bad_ca_file", `the CA file ${visible(path)} ${wrong}`, EXIT.error, [
+    "it comes from VERLPOOL_CA_FILE or from your last login; name another one there, or log in with --ca-file FILE",
+  ]);
+}
+
+/** The address alone, for `login`, which a broken context file must not stop; null when nothing names one. `given` = the user's own word. */
+export async function findUrl(world: CliWorld, given: string | null): Promise<Located | null> {
+  const context = await quietly(readContext(world));
+  return given === null ? locate(world, context) : locateAt(world, context, parseServerUrl(given, "--url"), "--url");
 }
 
 const WAYS = [
@@ -141,7 +188,8 @@ export async function findServer(world: CliWorld): Promise<Where> {
     throw new CliError("no_server", "VERLPOOL_TOKEN is set, but no server is known", EXIT.error, [
       "export VERLPOOL_URL=http://HOST:8080, or VERLPOOL_ROOT=DIR of the shared storage where the server publishes its address",
     ]);
-  if (fromEnv !== null) return { ...at, token: parseToken(fromEnv, "VERLPOOL_TOKEN"), tokenFrom: "VERLPOOL_TOKEN" };
+  if (fromEnv !== null)
+    return { ...at, token: parseToken(fromEnv, "VERLPOOL_TOKEN"), tokenFrom: "VERLPOOL_TOKEN", trust: await trustOf(world, at) };
   if (context?.url !== at.url)
     throw new CliError(
       "not_logged_in",
@@ -149,5 +197,5 @@ export async function findServer(world: CliWorld): Promise<Where> {
       EXIT.auth,
       ["one of:", ...WAYS],
     );
-  return { ...at, token: context.token, tokenFrom: context.path };
+  return { ...at, token: context.token, tokenFrom: context.path, trust: await trustOf(world, at) };
 }

@@ -4,6 +4,7 @@ import type { Where } from "./context.ts";
 import { jsonText, type Paint } from "./output.ts";
 import { ApiError, CliError, EXIT } from "./problem-error.ts";
 import { specErrorsText, type SpecSource } from "./spec-errors.ts";
+import { OTHER_CERTIFICATE } from "./tls-trust.ts";
 import { Unreachable } from "./transport.ts";
 import { visible, visibleLines } from "./visible.ts";
 
@@ -27,10 +28,25 @@ const ADVICE: { readonly [code in ProblemCode]?: string } = {
   internal: "it is a fault of the server; give the operator the request id",
 };
 
+function tlsHint(reason: string, where: Where | null): string | null {
+  if (reason === OTHER_CERTIFICATE)
+    return "its certificate is not the one that the server published or that you logged in with; ask the operator whether it was renewed, then log in again";
+  if (reason === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return "its certificate is for another name; use the name that it has, as the operator gave it";
+  if (reason === "CERT_HAS_EXPIRED" || reason === "CERT_NOT_YET_VALID")
+    return "its certificate is out of its time; is this machine's clock right? else tell the operator";
+  if (/^ERR_SSL_|^EPROTO$/.test(reason)) return "it does not answer in TLS; should the address begin with http://?";
+  if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO/.test(reason))
+    return "its certificate is not trusted here; name its CA's file: verlpool login --token-stdin --ca-file FILE, or VERLPOOL_CA_FILE=FILE";
+  if (/^UND_ERR_SOCKET$|^ECONNRESET$/.test(reason) && where?.url.startsWith("http:") === true)
+    return "it closed the connection; does its address begin with https://?";
+  return null;
+}
+
 function unreachableHints(reason: string, where: Where | null): readonly string[] {
   const from = where === null ? [] : [`the address comes from ${visible(where.urlFrom)}`];
-  if (/CERT|SELF_SIGNED|ERR_TLS|UNABLE_TO/.test(reason))
-    return [...from, "its certificate is not trusted here; name the CA's file in NODE_EXTRA_CA_CERTS"];
+  const tls = tlsHint(reason, where);
+  if (tls !== null) return [...from, tls];
   if (reason === "ENOTFOUND" || reason === "EAI_AGAIN") return [...from, "no such host is known; is VERLPOOL_URL right?"];
   return [...from, "is the server running (`verlpool status` on its machine), and can this machine reach it?"];
 }
@@ -46,7 +62,8 @@ type Report = {
 function reportOf(error: unknown, where: Where | null): Report {
   if (error instanceof ApiError) {
     const { code, detail, status } = error.problem;
-    const about = error.about === null ? "" : `: ${visible(error.about)}`;
+    // Where the server's words name it already, once is enough.
+    const about = error.about === null || detail.includes(error.about) ? "" : `: ${visible(error.about)}`;
     const advice = (ADVICE as { readonly [code: string]: string | undefined })[code];
     const wait = error.retryAfterMs === null ? [] : [`try again in ${Math.ceil(error.retryAfterMs / 1000)} s`];
     const id = status >= 500 && error.requestId !== null ? [`request id: ${visible(error.requestId)}`] : [];

@@ -85,22 +85,24 @@ export async function followLog(
   const at: Position = { attempt: 0, end: 0, lastId: "" };
   let tries = 0;
   let told = false;
+  let since = Number.POSITIVE_INFINITY;
   const connected = async (): Promise<void> => {
+    since = clock.monotonicMs();
     if (told) await session.say("the server answers again");
     told = false;
   };
   for (;;) {
     const before = at.lastId;
-    const begun = clock.monotonicMs();
+    since = Number.POSITIVE_INFINITY;
     let cause: unknown = new Unreachable(api.where.url, "the stream ended");
     try {
       const state = await once(api, options, at, sink, connected, signal);
       if (state !== null) return state;
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      if (!isTransient(error, tries)) throw error;
       cause = error;
     }
-    if (at.lastId !== before || clock.monotonicMs() - begun > HEALTHY_MS) tries = 0;
+    if (at.lastId !== before || clock.monotonicMs() - since > HEALTHY_MS) tries = 0;
     // A stream that a proxy cuts now and then is no news; a second failure in a row is.
     if (tries > 0 && !told) {
       told = true;

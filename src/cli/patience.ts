@@ -4,9 +4,12 @@ import { Unreachable } from "./transport.ts";
 import type { CliWorld } from "./world.ts";
 
 const TRANSIENT: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+/** In a row: a limit that holds for so long is not one that waiting changes. */
+const MOST_LIMITED = 10;
 
-/** No answer, or one that a later try may turn: the server restarts, its database is away, too many requests. */
-export function isTransient(error: unknown): boolean {
+/** No answer, or one that a later try may turn: the server restarts, its database is away, too many requests. `tries` in a row came before. */
+export function isTransient(error: unknown, tries = 0): boolean {
+  if (error instanceof ApiError && error.problem.status === 429) return tries < MOST_LIMITED;
   return error instanceof Unreachable || (error instanceof ApiError && TRANSIENT.has(error.problem.status));
 }
 

@@ -1,9 +1,10 @@
 /** What a command is given: its outputs, and the API once it asks for it. */
-import { apiClient, type Api } from "./client.ts";
+import { apiClient, type Api, type Pause } from "./client.ts";
 import { findServer } from "./context.ts";
 import { reportError } from "./error-report.ts";
 import { jsonText, painter, type Paint } from "./output.ts";
 import type { SpecSource } from "./spec-errors.ts";
+import { visible } from "./visible.ts";
 import type { CliWorld } from "./world.ts";
 
 export type Session = {
@@ -26,10 +27,15 @@ export type Session = {
 
 export function openSession(world: CliWorld, json: boolean): Session {
   let api: Api | null = null;
+  const pause: Pause = async (error, first, signal) => {
+    const ms = error.retryAfterMs ?? 0;
+    if (first) await world.stderr.write(`too many requests: ${visible(error.problem.detail)}; waiting ${Math.ceil(ms / 1000)} s\n`);
+    await world.clock.sleep(ms, signal);
+  };
   const paintTalk = painter(world.env, world.stderr);
   return {
     world,
-    api: async () => (api ??= apiClient(await findServer(world), world.request, world.version)),
+    api: async () => (api ??= apiClient(await findServer(world), world.request, world.version, pause)),
     paint: painter(world.env, world.stdout),
     print: (text) => world.stdout.write(`${text}\n`),
     printJson: (value) => world.stdout.write(`${jsonText(value, 2)}\n`),

@@ -1,5 +1,7 @@
 /** HTTP as the client needs it: one request, a deadline for the answer's head, an idle limit for its body, no redirects (a token never follows one). */
 
+import { type TlsTrust, trustingFetch } from "./tls-trust.ts";
+
 export type HttpRequest = {
   readonly method: string;
   readonly url: string;
@@ -10,6 +12,8 @@ export type HttpRequest = {
   /** Between two chunks of the answer's body. */
   readonly idleMs: number;
   readonly signal: AbortSignal;
+  /** For https; left out = the CAs of the system and of Node. */
+  readonly trust?: TlsTrust | undefined;
 };
 
 export type HttpAnswer = {
@@ -74,13 +78,15 @@ async function* chunks(body: ReadableStream<Uint8Array>, request: HttpRequest, c
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-export function httpTransport(fetchFn: typeof fetch = fetch): HttpTransport {
+export function httpTransport(): HttpTransport {
+  const overTls = trustingFetch();
   return async (request) => {
     request.signal.throwIfAborted();
     const cut = new AbortController();
     const clear = deadline(request.timeoutMs, cut);
     try {
-      const answer = await fetchFn(request.url, {
+      const fetchIt = request.url.startsWith("https:") ? overTls(request.trust) : fetch;
+      const answer = await fetchIt(request.url, {
         method: request.method,
         headers: request.headers,
         body: request.body === null ? null : Buffer.from(request.body),

@@ -19,7 +19,7 @@ async function readPatiently(session: Session, api: Api, taskId: string, untilMs
       if (tries > 0) await session.say("the server answers again");
       return { task: value, raw };
     } catch (error) {
-      if (!isTransient(error)) throw error;
+      if (!isTransient(error, tries)) throw error;
       if (tries === 0) await session.say(`the server can't be asked now: ${visible(transientText(error))}; the task goes on, trying again`);
       const pause = Math.min(backoffMs(tries, error, random), untilMs - clock.monotonicMs());
       if (pause <= 0) return null;

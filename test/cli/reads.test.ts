@@ -463,3 +463,24 @@ test("curves of a task without metrics says so; two forms at once are a usage er
   expect(cli.stderr()).toContain("no metrics yet");
   expect(await cliWorld().run("curves", "3d4c", "--csv", "--json")).toBe(2);
 });
+
+const limited = (seconds: number) =>
+  refuse("rate_limited", "this token has had its 10 requests a second, 50 at once", { headers: { "retry-after": String(seconds) } });
+
+test("a read over the rate limit waits as long as the server asks, says so once, and goes on", async () => {
+  const answers = [limited(1), limited(2), { json: { tasks: [], next_cursor: null } }];
+  const cli = cliWorld({ routes: { listTasks: (_, nth) => answers[nth - 1] ?? limited(1) } });
+  expect(await cli.run("list")).toBe(0);
+  expect(cli.sleeps).toEqual([1000, 2000]);
+  expect(cli.stderr().match(/too many requests: this token has had its 10 requests a second, 50 at once; waiting 1 s/g)).toHaveLength(1);
+});
+
+test("a limit that does not end, or is far, ends the command with the limit's words and the time", async () => {
+  const cli = cliWorld({ routes: { listTasks: limited(1) } });
+  expect(await cli.run("list")).toBe(1);
+  expect(cli.calls).toHaveLength(6);
+  expect(cli.stderr()).toContain("try again in 1 s");
+  const far = cliWorld({ routes: { listTasks: limited(60) } });
+  expect(await far.run("list")).toBe(1);
+  expect([far.calls.length, far.sleeps]).toEqual([1, []]);
+});

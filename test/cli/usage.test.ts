@@ -113,7 +113,7 @@ test("the commands of this machine get their options as they were given, and giv
   const local = { server: keep, up: keep, down: keep, status: keep, prepare: keep, demo: keep, pull: keep, configShow: keep };
   const cli = cliWorld({ env: {}, local });
   const lines = [
-    "server --config c.yaml --root /r --host 0.0.0.0 --port 0 --dev",
+    "server --config c.yaml --root /r --host 0.0.0.0 --port 0 --tls-cert c.pem --tls-key k.pem --dev",
     "server",
     "up --root /r --port 9 --workers 2 --gpus-per-worker 4 --cpus-per-worker 52 --detach",
     "up",
@@ -128,8 +128,8 @@ test("the commands of this machine get their options as they were given, and giv
   ];
   for (const line of lines) expect(await cli.run(...line.split(" "))).toBe(7);
   expect(got).toEqual([
-    { config: "c.yaml", root: "/r", host: "0.0.0.0", port: 0, dev: true },
-    { config: null, root: null, host: null, port: null, dev: false },
+    { config: "c.yaml", root: "/r", host: "0.0.0.0", port: 0, tlsCert: "c.pem", tlsKey: "k.pem", dev: true },
+    { config: null, root: null, host: null, port: null, tlsCert: null, tlsKey: null, dev: false },
     { ...found, root: "/r", port: 9, workers: 2, gpusPerWorker: 4, cpusPerWorker: 52, detach: true },
     { ...found, root: null, port: null, workers: null, gpusPerWorker: null, cpusPerWorker: null, detach: false },
     { root: "/r" },

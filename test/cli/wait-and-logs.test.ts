@@ -260,3 +260,26 @@ test.each([
   expect(await cli.run(...argv.filter((word) => word !== undefined))).toBe(2);
   expect(cli.calls).toEqual([]);
 });
+
+test("wait and logs -f keep to Retry-After, and give up on a limit that does not end", async () => {
+  const refused = refuse("rate_limited", "5 log streams of yours are open, and the limit is 5; close one", {
+    headers: { "retry-after": "5" },
+  });
+  for (const [route, command] of [
+    ["getTask", ["wait", TASK_ID]],
+    ["readLogs", ["logs", "-f", TASK_ID]],
+  ] as const) {
+    const cli = cliWorld({ routes: { getTask: { json: taskWire({ state: "RUNNING" }) }, [route]: refused } });
+    expect(await cli.run(...command)).toBe(1);
+    expect(cli.stderr()).toContain("the limit is 5");
+    expect(Math.min(...cli.sleeps)).toBeGreaterThanOrEqual(5_000);
+    expect(cli.calls.length).toBeLessThan(100);
+  }
+});
+
+test("a wait asks far less often than the rate limit allows", async () => {
+  let asked = 0;
+  const cli = cliWorld({ routes: { getTask: () => ({ json: taskWire({ state: (asked += 1) > 60 ? "SUCCEEDED" : "RUNNING" }) }) } });
+  expect(await cli.run("wait", TASK_ID)).toBe(0);
+  expect(cli.calls.length / (cli.sleeps.reduce((sum, ms) => sum + ms, 0) / 1000)).toBeLessThan(1);
+});

@@ -1,10 +1,13 @@
 /** A world for the command line in which nothing is real: a manual clock, files in a map, and a server shaped by the route table. */
+import { Readable } from "node:stream";
 import type { TaskWire } from "../../src/contract/resources.ts";
 import { type Problem, problem, type ProblemCode } from "../../src/contract/problem.ts";
 import { ROUTES, type Route, type RouteId } from "../../src/contract/routes.ts";
 import { runCli } from "../../src/cli/run.ts";
+import type { TlsTrust } from "../../src/cli/tls-trust.ts";
 import { type HttpTransport, Unreachable } from "../../src/cli/transport.ts";
 import type { CliWorld, LocalCommands } from "../../src/cli/world.ts";
+import { diagnoseFile } from "../../src/main/local/diagnose-command.ts";
 
 export const URL_OF_SERVER = "http://127.0.0.1:8080";
 export const NOW = Date.parse("2026-08-01T12:00:00.000Z");
@@ -17,6 +20,7 @@ export type FakeCall = {
   readonly json: unknown;
   readonly yaml: string | null;
   readonly headers: { readonly [name: string]: string };
+  readonly trust: TlsTrust | undefined;
 };
 
 export type FakeAnswer = {
@@ -157,7 +161,7 @@ function fakeTransport(routes: FakeRoutes, calls: FakeCall[]): HttpTransport {
     const json = route.body?.kind === "json" ? (JSON.parse(String(request.body)) as unknown) : null;
     if (route.body?.kind === "json") route.body.schema.parse(json);
     const yaml = route.body?.kind === "yaml" && request.body !== null ? Buffer.from(request.body).toString() : null;
-    const call: FakeCall = { id, path: values, query, json, yaml, headers: request.headers };
+    const call: FakeCall = { id, path: values, query, json, yaml, headers: request.headers, trust: request.trust };
     calls.push(call);
     const nth = (counts.get(id) ?? 0) + 1;
     counts.set(id, nth);
@@ -266,6 +270,7 @@ export function cliWorld(options: WorldOptions = {}) {
       configShow: unexpected,
       ...options.local,
     },
+    diagnose: (wanted) => diagnoseFile(wanted, Readable.from([stdin])),
   };
   return {
     world,

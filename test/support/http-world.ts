@@ -6,6 +6,7 @@ import { authenticator } from "../../src/control/authenticate.ts";
 import { cursors } from "../../src/control/cursors.ts";
 import type { Clock, Ids, Log, Store } from "../../src/control/ports.ts";
 import type { RayDoorView } from "../../src/control/ray-door.ts";
+import { forecaster } from "../../src/control/forecast.ts";
 import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { issueToken } from "../../src/control/users.ts";
 import type { Limits, TokenScope } from "../../src/domain/types.ts";
@@ -14,6 +15,7 @@ import { createApp } from "../../src/http/app.ts";
 import { CONNECTION_LIMITS, type ConnectionLimits } from "../../src/http/connection.ts";
 import type { HttpDeps } from "../../src/http/deps.ts";
 import { createMeters } from "../../src/http/meters.ts";
+import type { TlsIdentity } from "../../src/http/tls-identity.ts";
 import { clock as realClock, ids } from "../../src/main/clock.ts";
 import { commandSource } from "../../src/main/command-source.ts";
 import { commonFiles } from "../../src/storage/common-files.ts";
@@ -77,7 +79,11 @@ function makeCommon(root: string): void {
 /** Wide enough for a test that is not about them. */
 const REQUESTS: RequestLimits = { perSecond: 1_000, burst: 10_000, failedLoginsPerMinute: 10_000, streams: 5 };
 
-export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS, requests: RequestLimits = REQUESTS): Promise<HttpWorld> {
+export async function httpWorld(
+  limits: ConnectionLimits = CONNECTION_LIMITS,
+  requests: RequestLimits = REQUESTS,
+  tls: TlsIdentity | null = null,
+): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
   const clock = steppedClock();
@@ -115,13 +121,19 @@ export async function httpWorld(limits: ConnectionLimits = CONNECTION_LIMITS, re
     authenticate: authenticator(store.users, clock, ADMIN_TOKEN),
     cursors: cursors("secret"),
     loop,
+    forecast: forecaster({
+      store,
+      clock,
+      settings: { maxRunningTasks: 1, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 },
+      view: () => view,
+    }),
     rayDoor: () => door,
     users,
     submit: { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } },
     meters: createMeters(),
     settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000, requests },
   };
-  const app = createApp(deps, limits);
+  const app = createApp(deps, limits, tls);
   const call: HttpWorld["call"] = async (method, url, token = null, body, headers = {}) => {
     const yaml = typeof body === "string" || Buffer.isBuffer(body);
     const answer = await app.inject({

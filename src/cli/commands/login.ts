@@ -1,15 +1,21 @@
 /** login, logout, whoami. A token comes by stdin only: an argument would stand in the process list and the shell's history. */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { MeWire } from "../../contract/resources.ts";
 import { apiClient } from "../client.ts";
-import { contextPath, contextText, findUrl, parseServerUrl, parseToken } from "../context.ts";
+import { contextPath, contextText, findUrl, parseToken, trustOf } from "../context.ts";
 import { sheet } from "../output.ts";
 import { usageError } from "../problem-error.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
-export type LoginOptions = { readonly tokenStdin: boolean; readonly url: string | null; readonly json: boolean };
+export type LoginOptions = {
+  readonly tokenStdin: boolean;
+  readonly url: string | null;
+  readonly caFile: string | null;
+  readonly json: boolean;
+};
 
 function isLoopback(url: string): boolean {
   const { hostname } = new URL(url);
@@ -28,15 +34,16 @@ export async function runLogin(session: Session, options: LoginOptions): Promise
       "(an argument would be seen by others in the process list)",
     );
   const { world } = session;
-  const at = options.url === null ? await findUrl(world) : { url: parseServerUrl(options.url, "--url"), urlFrom: "--url" };
-  if (at === null) throw usageError("which server?", "add --url http://HOST:8080");
+  const found = await findUrl(world, options.url);
+  if (found === null) throw usageError("which server?", "add --url http://HOST:8080");
+  const at = options.caFile === null ? found : { ...found, caFile: resolve(options.caFile) };
   if (world.stdin.isTTY) await session.say("paste the token, then press Enter and Ctrl-D");
   const token = parseToken(new TextDecoder().decode(await world.stdin.readAll(1024)), "stdin");
   // Asked before anything is written: a context that does not work helps nobody.
-  const api = apiClient({ ...at, token, tokenFrom: "stdin" }, world.request, world.version);
+  const api = apiClient({ ...at, token, tokenFrom: "stdin", trust: await trustOf(world, at) }, world.request, world.version);
   const { value, raw } = await api.call("me");
   const path = contextPath(world.env, world.home);
-  await world.files.writePrivate(path, contextText(at.url, token));
+  await world.files.writePrivate(path, contextText(at.url, token, at));
   if (at.url.startsWith("http:") && !isLoopback(at.url))
     await session.say(
       `${session.paintTalk("yellow", "warning:")} ${visible(at.url)} is not encrypted: whoever can read the network can read the token`,
@@ -94,10 +101,16 @@ export function addLogin(program: Command, bind: Bind): void {
   ])
     .option("--token-stdin", "read the token from stdin")
     .option("--url <url>", "the server; else VERLPOOL_URL, the last login, or the address published on the shared storage")
+    .option("--ca-file <file>", "believe certificates that this PEM file vouches for; kept with the login")
     .option(...JSON_OPTION)
-    .action((options: { tokenStdin?: true; url?: string; json?: true }) =>
+    .action((options: { tokenStdin?: true; url?: string; caFile?: string; json?: true }) =>
       bind((session) =>
-        runLogin(session, { tokenStdin: options.tokenStdin === true, url: options.url ?? null, json: options.json === true }),
+        runLogin(session, {
+          tokenStdin: options.tokenStdin === true,
+          url: options.url ?? null,
+          caFile: options.caFile ?? null,
+          json: options.json === true,
+        }),
       ),
     );
   leaf(program, "logout", "Forget the stored token", ["verlpool logout"]).action(() => bind(runLogout));
