@@ -10,6 +10,7 @@ import { serveStorage } from "../storage/storage-helper.ts";
 import { clock, ids, random } from "./clock.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
+import { takeEnvironment } from "./local/hidden-environment.ts";
 import { localRoot } from "./local/places.ts";
 import { prepareCommand } from "./local/prepare-command.ts";
 import { pullCommand } from "./local/pull-command.ts";
@@ -105,6 +106,7 @@ async function internal(name: string | undefined, argument: string | undefined, 
     return 0;
   }
   if (name === "up") {
+    await takeEnvironment(process.stdin, process.env);
     return runUp(
       JSON.parse(argument ?? "") as UpPlan,
       process.env,

@@ -62,7 +62,7 @@ export async function endLeftoverPool(
 
 async function preparePool(options: LocalPoolOptions, poolId: string, signal: AbortSignal): Promise<PreparedPool> {
   const { stateDir, clock, python, parentEnv, extraEnv, shape, log } = options;
-  const [install, containment] = await Promise.all([probeRay(python, signal), options.containment ?? probeContainment(signal)]);
+  const [install, containment] = await Promise.all([probeRay(python, parentEnv, signal), options.containment ?? probeContainment(signal)]);
   const leftovers = await killTagged(poolId, clock, SWEEP_MS, signal);
   if (leftovers > 0) log.warn({ processes: leftovers }, "ended what an earlier pool on this state directory left behind");
   removeTempDir(options.tempRoot, poolId);

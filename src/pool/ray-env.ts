@@ -1,19 +1,7 @@
 /** The environment Ray starts with. Every job inherits its raylet's whole environment, so nothing passes that is not named here. */
 import { delimiter, dirname } from "node:path";
+import { rayPlainEnv } from "./plain-env.ts";
 import { POOL_TAG } from "./tagged-processes.ts";
-
-const PASSED: ReadonlySet<string> = new Set([
-  "HOME",
-  "USER",
-  "LOGNAME",
-  "SHELL",
-  "LANG",
-  "TZ",
-  "LD_LIBRARY_PATH",
-  "CUDA_VISIBLE_DEVICES",
-  "CUDA_HOME",
-]);
-const PASSED_PREFIXES = ["LC_", "NCCL_", "NVIDIA_", "GLOO_"];
 
 /** Ray gives up its own start after 20 or 30 s, which a loaded machine needs for Python's imports alone (seen at load 20 on 2 cores). */
 const PATIENT_START = {
@@ -36,14 +24,9 @@ export type RayEnv = {
 
 /** What head and workers share. The token goes by the path of its file, never by value. */
 export function rayEnv(given: RayEnv): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(given.parentEnv)) {
-    const isPassed = PASSED.has(name) || PASSED_PREFIXES.some((prefix) => name.startsWith(prefix));
-    if (isPassed && value !== undefined) env[name] = value;
-  }
   const path = given.parentEnv["PATH"] ?? "/usr/local/bin:/usr/bin:/bin";
   return {
-    ...env,
+    ...rayPlainEnv(given.parentEnv),
     PATH: `${dirname(given.python)}${delimiter}${path}`,
     // Said explicitly both ways: left unset, a stray ~/.ray/auth_token would turn it on.
     ...(given.tokenFile === null ? { RAY_AUTH_MODE: "disabled" } : { RAY_AUTH_MODE: "token", RAY_AUTH_TOKEN_PATH: given.tokenFile }),

@@ -1,6 +1,7 @@
 /** What the machine and the Python environment can do, found out by asking them. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
+import { type Environment, prepareEnv } from "./plain-env.ts";
 
 const run = promisify(execFile);
 
@@ -22,10 +23,10 @@ print(json.dumps([version("ray"), platform.python_version()]))
 `;
 
 /** Throws with what to do when `python` can't be run or has no Ray. */
-export async function probeRay(python: string, signal: AbortSignal): Promise<RayInstall> {
+export async function probeRay(python: string, parentEnv: Environment, signal: AbortSignal): Promise<RayInstall> {
   let output: string;
   try {
-    output = (await run(python, ["-I", "-c", PROBE], { signal, timeout: 60_000 })).stdout;
+    output = (await run(python, ["-I", "-c", PROBE], { env: prepareEnv(parentEnv), signal, timeout: 60_000 })).stdout;
   } catch (error) {
     signal.throwIfAborted();
     const why = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);

@@ -42,7 +42,7 @@ export async function demoCommand(
     await say(`verlpool demo: set-up took ${seconds()}`);
     const plan: UpPlan = { root, port: 0, workers: 2, gpusPerWorker: 1, cpusPerWorker: 16, python: prepared.pythonPath, login: false };
     started = true;
-    const url = await startDetached(plan, places, (text) => say(`verlpool demo: ${text}`), signal);
+    const url = await startDetached(plan, places, environment, (text) => say(`verlpool demo: ${text}`), signal);
     if (url === null) return 1;
     const outcome = await runTasks({
       url,

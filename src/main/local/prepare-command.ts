@@ -5,6 +5,7 @@ import { z } from "zod";
 import type { OutputStream, PrepareChoices } from "../../cli/world.ts";
 import { DEMO_PROFILES } from "../../domain/verl/demo-profiles.ts";
 import { hasNvidiaGpu } from "../../pool/prepare/interpreter.ts";
+import { prepareEnv } from "../../pool/plain-env.ts";
 import { prepare, type Prepared } from "../../pool/prepare/prepare.ts";
 import type { TextFile } from "../../pool/prepare/published-files.ts";
 import type { PrepareEvent } from "../../pool/prepare/steps.ts";
@@ -40,10 +41,6 @@ function isGiven(choices: PrepareChoices): boolean {
   return choices.python !== null || choices.existingPython !== null || choices.torchIndex !== null || choices.allowCuda;
 }
 
-export function definedOnly(environment: Environment): { [name: string]: string } {
-  return Object.fromEntries(Object.entries(environment).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-}
-
 /** Without a GPU the workloads' own names stand for the CPU settings too, so that a plain TaskSpec runs on a laptop's pool. */
 export function profileFiles(hasGpu: boolean): readonly TextFile[] {
   const demo = Object.entries(DEMO_PROFILES).map(([name, text]) => ({ name, text }));
@@ -59,7 +56,7 @@ export async function prepareRoot(
   signal: AbortSignal,
 ): Promise<Prepared> {
   const choices = isGiven(given) ? choicesOf(given) : (storedChoices(root) ?? choicesOf(given));
-  const env = definedOnly(environment);
+  const env = prepareEnv(environment);
   const modules = assetNames("python")
     .filter((name) => name.endsWith(".py"))
     .map((name) => ({ name: name.slice("python/".length), text: asset(name) }));

@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import type { OutputStream, PullOptions } from "../../cli/world.ts";
+import { hubEnv } from "../../pool/plain-env.ts";
 import { pullFromHub } from "../../pool/prepare/hub.ts";
 import type { Environment } from "../load-config.ts";
 import { localRoot } from "./places.ts";
-import { definedOnly } from "./prepare-command.ts";
 
 const Prepared = z.object({ pythonPath: z.string() });
 
@@ -28,7 +28,7 @@ export async function pullCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const root = localRoot(options.root, environment);
-  const pull = { ...options, root, python: preparedPython(root), env: definedOnly(environment) };
+  const pull = { ...options, root, python: preparedPython(root), env: hubEnv(environment) };
   const snapshot = await pullFromHub(pull, (text) => void stderr.write(`verlpool: ${text}\n`), signal);
   await stdout.write(`${snapshot}\n`);
   return 0;

@@ -19,6 +19,7 @@ import { createLog } from "../logger.ts";
 import { self } from "../self.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { stopSignal } from "../stop-signal.ts";
+import { sendEnvironment, shownEnvironment } from "./hidden-environment.ts";
 import { CLUSTER, localRoot, type Places, placesOf } from "./places.ts";
 import { prepareRoot } from "./prepare-command.ts";
 import { readRecord, removeRecord, type RunRecord, writeRecord } from "./run-record.ts";
@@ -67,7 +68,7 @@ export async function upCommand(options: UpOptions, environment: Environment, ho
   };
   const say: Talk = (text) => stderr.write(`verlpool: ${text}\n`);
   if (!options.detach) return runUp(plan, environment, home, say, signal);
-  const url = await startDetached(plan, places, say, signal);
+  const url = await startDetached(plan, places, environment, say, signal);
   if (url === null) return signal.aborted ? 130 : 1;
   await say(`end it with: verlpool down${root === localRoot(null, environment) ? "" : ` --root ${root}`}`);
   return 0;
@@ -229,8 +230,11 @@ function writeConfigOnce(places: Places, flags: { readonly [K in ConfigKey]?: un
 async function tellAccess(places: Places, url: string, token: string, environment: Environment, home: string, say: Talk): Promise<void> {
   const path = contextPath(environment, home);
   if (existsSync(path)) {
+    const isKept = existsSync(places.adminTokenFile) && readFileSync(places.adminTokenFile, "utf8").trim() === token;
     await say(
-      `the admin token is in ${places.adminTokenFile}; use it with: verlpool login --url ${url} --token-stdin < ${places.adminTokenFile}`,
+      isKept
+        ? `the admin token is in ${places.adminTokenFile}; use it with: verlpool login --url ${url} --token-stdin < ${places.adminTokenFile}`
+        : `the admin token is the one in MVP_INTERNAL_TOKEN; use it with: printenv MVP_INTERNAL_TOKEN | verlpool login --url ${url} --token-stdin`,
     );
     return;
   }
@@ -240,13 +244,20 @@ async function tellAccess(places: Places, url: string, token: string, environmen
 }
 
 /** Starts the same again in a session of its own; resolves to its address when it is ready, to null when it did not come up. */
-export async function startDetached(plan: UpPlan, places: Places, say: Talk, signal: AbortSignal): Promise<string | null> {
+export async function startDetached(
+  plan: UpPlan,
+  places: Places,
+  environment: Environment,
+  say: Talk,
+  signal: AbortSignal,
+): Promise<string | null> {
   mkdirSync(dirname(places.logFile), { recursive: true });
   mkdirSync(places.runDir, { recursive: true, mode: 0o700 });
   const out = openSync(places.logFile, "a", 0o600);
   const { command, args } = self("internal", "up", JSON.stringify(plan));
-  const child = spawn(command, args, { detached: true, stdio: ["ignore", out, out], cwd: "/" });
+  const child = spawn(command, args, { detached: true, stdio: ["pipe", out, out], cwd: "/", env: shownEnvironment(environment) });
   closeSync(out);
+  if (child.stdin !== null) sendEnvironment(child.stdin, environment);
   const gone = new AbortController();
   child.once("exit", () => gone.abort());
   child.unref();

@@ -30,7 +30,7 @@ export type PrepareOptions = {
   readonly profiles: readonly TextFile[];
   /** Extra arguments of make_demo.py; [] = the demo's own recipe. */
   readonly demoArgs: readonly string[];
-  /** The environment for pip and Python: the caller's own, so that proxies and pip's settings hold. */
+  /** The environment for pip and Python: proxies and pip's settings, nothing secret (plain-env.ts). */
   readonly env: { readonly [key: string]: string };
   readonly monotonicMs: () => number;
 };
