@@ -1,7 +1,8 @@
 /** From domain objects to their wire shapes: the one translator on the HTTP side. */
 import type { AuditRow } from "../domain/audit.ts";
+import type { Estimate } from "../domain/estimate.ts";
 import type { Attempt, Failure, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
-import type { AttemptWire, AuditWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
+import type { AttemptWire, AuditWire, EstimateWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
 
 export function instant(at: number): string {
   return new Date(at).toISOString();
@@ -72,7 +73,18 @@ export function renderAttempt(attempt: Attempt): AttemptWire {
   };
 }
 
-export function renderTaskSummary(task: Task, attempt: Attempt | null): TaskSummaryWire {
+export function renderEstimate(estimate: Estimate | undefined): EstimateWire | null {
+  if (estimate === undefined) return null;
+  return {
+    start_at_low: maybeInstant(estimate.startLow),
+    start_at_high: maybeInstant(estimate.startHigh),
+    end_at_low: maybeInstant(estimate.endLow),
+    end_at_high: maybeInstant(estimate.endHigh),
+  };
+}
+
+/** `estimate` is undefined where none can be told. */
+export function renderTaskSummary(task: Task, attempt: Attempt | null, estimate: Estimate | undefined): TaskSummaryWire {
   return {
     task_id: task.taskId,
     user_id: task.userId,
@@ -91,7 +103,7 @@ export function renderTaskSummary(task: Task, attempt: Attempt | null): TaskSumm
     max_runtime_s: task.maxRuntimeMs === null ? null : task.maxRuntimeMs / 1000,
     cancel_requested: task.cancelRequestedAt !== null,
     waiting: renderWaiting(task.waiting),
-    estimate: null,
+    estimate: renderEstimate(estimate),
     progress:
       task.progress === null
         ? null
@@ -107,8 +119,8 @@ export function renderTaskSummary(task: Task, attempt: Attempt | null): TaskSumm
   };
 }
 
-export function renderTask(task: Task, attempt: Attempt | null): TaskWire {
-  return { ...renderTaskSummary(task, attempt), spec: renderSpec(task.spec) };
+export function renderTask(task: Task, attempt: Attempt | null, estimate: Estimate | undefined): TaskWire {
+  return { ...renderTaskSummary(task, attempt, estimate), spec: renderSpec(task.spec) };
 }
 
 export function renderEvent(event: TaskEvent) {

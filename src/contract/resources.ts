@@ -39,6 +39,7 @@ export const EstimateWire = z
     end_at_high: Instant.nullable(),
   })
   .meta({ id: "Estimate" });
+export type EstimateWire = z.infer<typeof EstimateWire>;
 
 export const ProgressWire = z
   .object({

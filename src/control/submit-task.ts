@@ -5,7 +5,7 @@ import { gpusOf, shapeText } from "../domain/capacity.ts";
 import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
-import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, PathCheck, Store } from "./ports.ts";
+import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, PathCheck, Store } from "./ports.ts";
 
 export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
 
@@ -169,6 +169,27 @@ export function replayed(earlier: EarlierAnswer, key: string): SubmitAnswer {
 export type Created = { readonly taskId: string; readonly state: Task["state"]; readonly warnings: readonly Warning[] };
 export type SubmitAnswer = { readonly body: string; readonly replayed: boolean; readonly taskId: string };
 
+/** What a submission asks for, as a row of the queue. */
+export function newTask(taskId: string, submission: Submission, { choice, priority }: Admitted, createdAt: number): NewTask {
+  const { userId, spec, specText, name, labels, deadline, maxRuntimeMs } = submission;
+  const { profile, needs } = choice;
+  return {
+    taskId,
+    userId,
+    workload: spec.workload,
+    priority,
+    name,
+    labels,
+    specText,
+    spec,
+    profile,
+    needs,
+    deadline,
+    maxRuntimeMs,
+    createdAt,
+  };
+}
+
 /** Resolves after the task, its first event and its idempotency row are durable. `render` makes the wire answer, which is stored with the key. */
 export async function submitTask(
   deps: SubmitDeps,
@@ -180,21 +201,7 @@ export async function submitTask(
   const now = deps.clock.now();
   const taskId = formatTaskId(submission.userId, submission.spec.workload, now, deps.ids.hex(4));
   const outcome = await deps.store.tasks.insertTask(
-    {
-      taskId,
-      userId: submission.userId,
-      workload: submission.spec.workload,
-      priority: admitted.priority,
-      name: submission.name,
-      labels: submission.labels,
-      specText: submission.specText,
-      spec: submission.spec,
-      profile: admitted.choice.profile,
-      needs: admitted.choice.needs,
-      deadline: submission.deadline,
-      maxRuntimeMs: submission.maxRuntimeMs,
-      createdAt: now,
-    },
+    newTask(taskId, submission, admitted, now),
     { attempt: null, actor: submission.by.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
     idempotency,
     admitted.user.limits,
@@ -209,18 +216,21 @@ export async function submitTask(
       return replayed(outcome, idempotency?.key ?? "");
     case "user_limit":
       throw new AppError("user_limit", limitText(submission.userId, outcome), {
-        retryAfterS: (outcome.freeInMs ?? LOOK_AGAIN_MS) / 1000,
+        retryAfterS: retryInMs(outcome) / 1000,
       });
   }
 }
 
-/** Where no time is known after which it works: when it is worth another try. */
-const LOOK_AGAIN_MS = 60_000;
+/** A queue may have moved in a minute; a limit of 0 stands until somebody changes it, which is worth a look an hour. */
+function retryInMs({ value, freeInMs }: LimitReached): number {
+  return freeInMs ?? (value === 0 ? 3_600_000 : 60_000);
+}
 
 /** Which limit, its value, what counts against it, and who can change it. */
 export function limitText(userId: string, { limit, value, count, freeInMs }: LimitReached): string {
   const raise = "an admin can raise it";
   if (value === 0) return `${userId} may submit nothing: the limit ${limit} is 0; ${raise}`;
-  if (limit === "max_queued") return `${count} tasks of ${userId} wait, the limit max_queued is ${value}; cancel one, or ${raise}`;
-  return `${userId} submitted ${count} tasks in the last minute, the limit submits_per_minute is ${value}; the next may come in ${Math.ceil((freeInMs ?? 0) / 1000)} s; ${raise}`;
+  const tasks = count === 1 ? "1 task" : `${count} tasks`;
+  if (limit === "max_queued") return `${userId} has ${tasks} waiting, the limit max_queued is ${value}; cancel one, or ${raise}`;
+  return `${userId} submitted ${tasks} in the last minute, the limit submits_per_minute is ${value}; the next may come in ${Math.ceil((freeInMs ?? 0) / 1000)} s; ${raise}`;
 }

@@ -1,6 +1,7 @@
 /** What the HTTP side is composed of; main/ makes it. */
 import type { Authenticate } from "../control/authenticate.ts";
 import type { CommandSource } from "../control/command-source.ts";
+import type { Forecast } from "../control/forecast.ts";
 import type { Cursors } from "../control/cursors.ts";
 import type { Clock, CommonFiles, Ids, JobFiles, Log, Store } from "../control/ports.ts";
 import type { RayDoorView } from "../control/ray-door.ts";
@@ -22,6 +23,7 @@ export type HttpDeps = {
   readonly authenticate: Authenticate;
   readonly cursors: Cursors;
   readonly loop: SchedulerLoop;
+  readonly forecast: Forecast;
   readonly rayDoor: () => RayDoorView;
   readonly users: UserDeps;
   readonly submit: SubmitDeps;

@@ -4,6 +4,7 @@ import { renderTaskSummary } from "../contract/render.ts";
 import type { LoopView } from "../control/scheduler/loop.ts";
 import { pageOf, type PageRequest } from "../control/cursors.ts";
 import { readNodes, readQueue } from "../control/read-pool.ts";
+import type { TaskRow } from "../control/read-tasks.ts";
 import { openText } from "../control/ray-door.ts";
 import { actorOf } from "../domain/access.ts";
 import type { Principal } from "../domain/types.ts";
@@ -22,9 +23,11 @@ export function poolRoutes(
   return {
     readQueue: async ({ principal }) => {
       const queue = await readQueue(deps.store, principal, deps.loop.view().nodes, deps.settings.maxRunningTasks);
+      const estimates = await deps.forecast.estimates();
+      const summary = ({ task, attempt }: TaskRow) => renderTaskSummary(task, attempt, estimates.get(task.taskId));
       return ok({
-        running: queue.running.map(({ task, attempt }) => renderTaskSummary(task, attempt)),
-        waiting: queue.waiting.map(({ task, attempt, position }) => ({ ...renderTaskSummary(task, attempt), position })),
+        running: queue.running.map(summary),
+        waiting: queue.waiting.map((row) => ({ ...summary(row), position: row.position })),
         hidden: queue.hidden,
         notes: queue.notes,
       });

@@ -1,17 +1,17 @@
 /** Tasks: submit, plan, read, change. */
 import { createHash } from "node:crypto";
-import { renderAttempt, renderEvent, renderTask, renderTaskSummary } from "../contract/render.ts";
+import { renderAttempt, renderEstimate, renderEvent, renderTask, renderTaskSummary } from "../contract/render.ts";
 import { actorOf } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
 import { formatSubmissionId, formatTaskId } from "../domain/ids.ts";
-import { TASK_STATES } from "../domain/task-state.ts";
+import { isTerminal, TASK_STATES } from "../domain/task-state.ts";
 import type { Principal, Task, TaskState } from "../domain/types.ts";
 import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../control/change-task.ts";
 import { pageOf } from "../control/cursors.ts";
 import { fitOf } from "../control/read-pool.ts";
 import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
 import type { Idempotency } from "../control/ports.ts";
-import { admit, limitWarnings, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
+import { admit, limitWarnings, newTask, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
 import { type Answer, type Call, callerOf, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 import { parseLabels } from "./labels.ts";
@@ -39,7 +39,8 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
     getTask(deps.store, call.principal, call.params["task_id"] ?? "");
   const show = async (task: Task): Promise<Answer> => {
     const [row] = await withAttempts(deps.store, [task]);
-    return ok(renderTask(task, row?.attempt ?? null));
+    const estimates = isTerminal(task.state) ? null : await deps.forecast.estimates();
+    return ok(renderTask(task, row?.attempt ?? null, estimates?.get(task.taskId)));
   };
   /** A change, then the task as it is now; the scheduler looks at once. */
   const changed = async (task: Task): Promise<Answer> => {
@@ -57,7 +58,10 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
         labels: parseLabels(query.label),
       };
       const page = await listTasks(deps.store, deps.cursors, principal, filter, query.cursor ?? null, query.limit);
-      return ok({ tasks: page.rows.map(({ task, attempt }) => renderTaskSummary(task, attempt)), next_cursor: page.nextCursor });
+      const hasOpen = page.rows.some(({ task }) => !isTerminal(task.state));
+      const estimates = hasOpen ? await deps.forecast.estimates() : null;
+      const tasks = page.rows.map(({ task, attempt }) => renderTaskSummary(task, attempt, estimates?.get(task.taskId)));
+      return ok({ tasks, next_cursor: page.nextCursor });
     },
     getTask: async (call) => show(await find(call)),
     getSpec: async (call) => ({ body: { kind: "raw", type: "text/plain; charset=utf-8", bytes: (await find(call)).specText } }),
@@ -136,9 +140,11 @@ async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
   const admitted = await admit(deps.submit, submission);
   const { choice, priority } = admitted;
   const warnings = [...admitted.warnings, ...(await limitWarnings(deps.submit, admitted))];
-  const taskId = formatTaskId(submission.userId, submission.spec.workload, deps.clock.now(), "00000000");
-  const task = { taskId, userId: submission.userId, spec: submission.spec, profile: choice.profile };
+  const now = deps.clock.now();
+  const taskId = formatTaskId(submission.userId, submission.spec.workload, now, "00000000");
+  const task = newTask(taskId, submission, admitted, now);
   const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null);
+  const estimate = (await deps.forecast.estimates(task)).get(taskId);
   const view = deps.loop.view();
   const fit = await fitOf(deps.store, choice.needs, priority, view.head?.kind === "up" ? view.nodes : null, deps.settings.maxRunningTasks);
   return ok({
@@ -158,7 +164,7 @@ async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
       })),
     },
     position: fit.position,
-    estimate: null,
+    estimate: renderEstimate(estimate),
     warnings,
   });
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { quarantineMs, type Settings } from "../config/settings.ts";
 import { authenticator } from "../control/authenticate.ts";
 import { cursors } from "../control/cursors.ts";
+import { forecaster } from "../control/forecast.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
 import { schedulerLoop } from "../control/scheduler/loop.ts";
@@ -143,6 +144,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     authenticate: authenticator(store.users, clock, options.adminToken),
     cursors: cursors(await store.leader.databaseId()),
     loop,
+    forecast: forecaster({ store, clock, settings: scheduler.settings, view: loop.view }),
     rayDoor: rayDoor.view,
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },

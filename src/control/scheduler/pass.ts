@@ -1,7 +1,8 @@
 /** One pass of the scheduler: observe → settle → decide → launch. Everything it needs to know is read anew; a crash at any line is repaired by the next. */
 import { timeLimit } from "../../domain/failure.ts";
 import type { Hold } from "../../domain/capacity.ts";
-import { type Decision, decide, type UserAllowance } from "../../domain/scheduling.ts";
+import { type Decision, decide } from "../../domain/scheduling.ts";
+import { allowances } from "../forecast.ts";
 import { isLive } from "../../domain/task-state.ts";
 import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
@@ -72,7 +73,7 @@ async function decideAll(
     holds: live,
     ended: memory.handOver.holds(),
     handingOver: memory.handOver.fresh(),
-    users: await allowances(deps, open),
+    users: await allowances(deps.store, open),
     settings: deps.settings,
   });
   let moved = false;
@@ -103,16 +104,6 @@ async function putOff(deps: SchedulerDeps, epoch: number, task: Task, error: str
     nextRunAt: until,
     passed: false,
   });
-}
-
-async function allowances(deps: SchedulerDeps, open: readonly Task[]): Promise<ReadonlyMap<string, UserAllowance>> {
-  const out = new Map<string, UserAllowance>();
-  for (const userId of new Set(open.map((task) => task.userId))) {
-    const user = await deps.store.users.getUser(userId);
-    if (user !== null)
-      out.set(userId, { disabled: user.state === "DISABLED", maxRunning: user.limits.maxRunning, maxGpus: user.limits.maxGpus });
-  }
-  return out;
 }
 
 async function carryOut(
