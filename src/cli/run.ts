@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { addCancel } from "./commands/cancel.ts";
 import { addCurves } from "./commands/curves.ts";
+import { addDiagnose } from "./commands/diagnose.ts";
 import { addEvents } from "./commands/events.ts";
 import type { Bind } from "./commands/leaf.ts";
 import { addList } from "./commands/list.ts";
@@ -59,6 +60,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("Access:");
   for (const add of [addLogin, addUser, addToken]) add(program, bind);
   program.commandsGroup("This machine:");
+  addDiagnose(program, bind);
   addLocal(program, bind);
   return program;
 }

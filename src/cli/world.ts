@@ -1,4 +1,5 @@
 /** All that the command line touches outside itself. main/cli.ts builds the real one; tests build their own. */
+import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { HttpTransport } from "./transport.ts";
 
 export type OutputStream = {
@@ -85,6 +86,9 @@ export type LocalCommands = {
   readonly configShow: (options: ConfigShowOptions) => Promise<number>;
 };
 
+/** `log` is a path, or `-` for stdin; `rayMessage` "" = none. */
+export type DiagnoseOptions = { readonly log: string; readonly rayMessage: string };
+
 export type CliWorld = {
   readonly version: string;
   readonly env: { readonly [name: string]: string | undefined };
@@ -106,4 +110,6 @@ export type CliWorld = {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly local: LocalCommands;
+  /** Why the run of this log failed; rejects with the system's error when the file can't be read. */
+  readonly diagnose: (options: DiagnoseOptions) => Promise<Diagnosis>;
 };

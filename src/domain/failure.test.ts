@@ -141,6 +141,29 @@ describe("the launcher's result says why", () => {
     expect(classify({ result: null, logTail: BEFORE, ray: ABSENT })).toMatchObject({ label: "node_lost", retryable: true });
   });
 
+  it("how the launcher saw it end outweighs what a log only tells of an end", () => {
+    const logTail = "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting prematurely.\n";
+    const stopped = result({ outcome: "stopped", exitCode: null, signal: "SIGTERM" });
+    expect(classify({ result: stopped, logTail, ray: ABSENT }).label).toBe("interrupted");
+    expect(classify({ result: null, logTail, ray: ABSENT }).label).toBe("node_lost");
+    expect(classify({ result: result(), logTail, ray: ABSENT })).toMatchObject({ label: "comm_network", retryable: true });
+  });
+
+  it("a signal that nothing explains is a crash, or an interruption: both are tried again", () => {
+    const killed = (signal: string) => classify({ result: result({ exitCode: null, signal }), logTail: BEFORE, ray: ABSENT });
+    expect(killed("SIGSEGV")).toMatchObject({ label: "worker_crash_unknown", retryable: true });
+    expect(killed("SIGTERM")).toMatchObject({ label: "interrupted", retryable: true });
+  });
+
+  it("an error that no rule knows is shown rather than the log's last line", () => {
+    const logTail = "BlorpError: no glorp\nSet the environment variable HYDRA_FULL_ERROR=1 for a complete stack trace.\n";
+    expect(classify({ result: result(), logTail, ray: ABSENT })).toMatchObject({
+      label: "unknown",
+      text: "the driver ended with exit code 1: BlorpError: no glorp",
+      retryable: false,
+    });
+  });
+
   it("what no rule knows is unknown, with how it ended and the last line that a person wrote", () => {
     const logTail = "Something odd happened\n\n(WorkerDict pid=12) at 0x1\n  at frame 3\n";
     expect(classify({ result: result({ exitCode: 9 }), logTail, ray: ABSENT }).text).toBe(

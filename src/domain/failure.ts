@@ -1,4 +1,6 @@
 /** What went wrong with an attempt, by evidence, and what that means for the task. Labels are those of docs/failures.md. */
+import { decide } from "./diagnosis/diagnose.ts";
+import { type Label, LABELS } from "./diagnosis/labels.ts";
 import type { AttemptResult, Failure, RayJobView } from "./types.ts";
 
 export type Evidence = {
@@ -7,86 +9,6 @@ export type Evidence = {
   readonly logTail: string;
   readonly ray: RayJobView;
 };
-
-type Rule = Omit<Failure, "text"> & { readonly pattern: RegExp };
-
-/**
- * First match wins; the text shown is the line that matched. Sources: verl 0.3–0.9, Ray 2.51–2.60, PyTorch 2.x, CPython 3.10–3.12.
- * What lies between two fixed parts is bounded: a log is a user's text, and an unbounded gap costs the square of its length.
- */
-const LOG_RULES: readonly Rule[] = [
-  {
-    label: "gpu_shortage",
-    blame: "infra",
-    retryable: true,
-    pattern:
-      /Total available GPUs [\d.]+ is less than total desired GPUs [\d.]+|Resource pool .{0,200}?cannot be satisfied in this ray cluster/,
-    fix: "Nothing to do: the task waits and is tried again when the GPUs are free.",
-  },
-  {
-    label: "disk_full",
-    blame: "infra",
-    retryable: false,
-    pattern: /No space left on device|Disk quota exceeded/,
-    fix: "Free space on the shared storage or the node's disk (old checkpoints, /tmp/ray), then submit the task again.",
-  },
-  {
-    label: "cuda_oom_train",
-    blame: "config",
-    retryable: false,
-    pattern: /torch(?:\.cuda)?\.OutOfMemoryError: CUDA out of memory.*/,
-    fix: "Ask the operator for a profile with smaller micro batches, shorter lengths or offload.",
-  },
-  {
-    label: "host_oom",
-    blame: "config",
-    retryable: false,
-    pattern: /worker\(s\) were killed due to the node running low on memory|ray\.exceptions\.OutOfMemoryError.*/,
-    fix: "Use a node with more RAM, or a profile that keeps less in host memory (offload, data workers).",
-  },
-  {
-    label: "missing_module",
-    blame: "config",
-    retryable: false,
-    pattern: /ModuleNotFoundError: No module named .*/,
-    fix: "Install the module in the Python environment of the profile (an operator does this), or choose another profile.",
-  },
-  {
-    label: "config_divisibility",
-    blame: "config",
-    retryable: false,
-    pattern: /must be divisible by .*/,
-    fix: "Choose a number of GPUs, or a profile with batch sizes, that divide.",
-  },
-  {
-    label: "config_unknown_key",
-    blame: "config",
-    retryable: false,
-    pattern: /Could not override '.{0,300}'|Key '.{0,300}' is not in struct/,
-    fix: "The profile does not fit this verl version; ask the operator for one that does.",
-  },
-  {
-    label: "dataset_schema",
-    blame: "user",
-    retryable: false,
-    pattern: /KeyError: '(?:prompt|messages|reward_model|data_source)'/,
-    fix: "RL needs the columns prompt, data_source and reward_model; SFT needs messages.",
-  },
-  {
-    label: "dataset_unreadable",
-    blame: "user",
-    retryable: false,
-    pattern: /(?:ArrowInvalid|Parquet).{0,300}(?:magic bytes|footer|not a parquet file).*|FileNotFoundError: .{0,1000}\.parquet.*/,
-    fix: "Check that train_file and val_file are whole parquet files.",
-  },
-  {
-    label: "numeric_nan",
-    blame: "user",
-    retryable: false,
-    pattern: /(?:loss|grad_norm)[^\n]{0,40}\bnan\b/i,
-    fix: "Lower the learning rate or look for bad rows in the data.",
-  },
-];
 
 const TIME_LIMIT_FIX = "Give a longer max_runtime_s or deadline, and retry: it goes on from the last checkpoint.";
 
@@ -138,42 +60,50 @@ export function classify(evidence: Evidence): Failure {
   const { result, logTail, ray } = evidence;
   const certain = result === null ? null : fromResult(result);
   if (certain !== null) return certain;
-  const texts = [logTail, ray.kind === "found" ? ray.message : ""];
-  for (const rule of LOG_RULES) {
-    for (const text of texts) {
-      const match = rule.pattern.exec(text);
-      if (match === null) continue;
-      const { pattern: _, ...failure } = rule;
-      return { ...failure, text: match[0].slice(0, 500) };
-    }
+  const message = ray.kind === "found" ? ray.message : "";
+  const { diagnosis, strength, decisive } = decide({ log: [{ text: logTail, firstLine: 1 }], rayMessage: message });
+  const ended = howItEnded(result);
+  // What the log only tells of an end, the launcher knows better.
+  const told = strength === "cause" || (ended === null && strength !== null);
+  if (told && decisive !== null) {
+    const { label, blame, retryable, fix } = diagnosis;
+    return { label, blame, retryable, text: decisive, fix };
   }
-  if (result?.outcome === "stopped") {
-    return {
-      label: "interrupted",
-      blame: "infra",
-      retryable: true,
-      text: "the attempt was ended from outside (its node or Ray stopped it)",
-      fix: "Nothing to do: it is tried again.",
-    };
-  }
+  if (ended !== null) return ended;
+  return unknown(result, decisive ?? lastLine(logTail));
+}
+
+function howItEnded(result: AttemptResult | null): Failure | null {
   if (result === null) {
     return {
-      label: "node_lost",
-      blame: "infra",
-      retryable: true,
+      ...labelled("node_lost"),
       text: "the attempt's node fell silent: its lease stopped moving and no result was written",
       fix: "Nothing to do: it is tried again. If it repeats, look at the node.",
     };
   }
-  const how = result.signal === null ? `exit code ${result.exitCode ?? "?"}` : `signal ${result.signal}`;
-  const line = lastLine(logTail);
+  if (result.outcome !== "stopped") return null;
   return {
-    label: "unknown",
-    blame: "unknown",
-    retryable: false,
-    text: line === null ? `the driver ended with ${how} and wrote nothing` : `the driver ended with ${how}: ${line}`,
-    fix: "Read the log: verlpool logs ID.",
+    ...labelled("interrupted"),
+    text: "the attempt was ended from outside (its node or Ray stopped it)",
+    fix: "Nothing to do: it is tried again.",
   };
+}
+
+/** Signals that a process gets from outside; the others it gets from its own fault. */
+const FROM_OUTSIDE = new Set(["SIGTERM", "SIGINT", "SIGHUP"]);
+
+function unknown(result: AttemptResult | null, line: string | null): Failure {
+  const signal = result?.signal ?? null;
+  const how = signal === null ? `exit code ${result?.exitCode ?? "?"}` : `signal ${signal}`;
+  const text = line === null ? `the driver ended with ${how} and wrote nothing` : `the driver ended with ${how}: ${line}`;
+  if (signal === null) return { ...labelled("unknown"), text, fix: "Read the log: verlpool logs ID." };
+  const fix = "Look at the node's kernel log (dmesg -T) for an OOM kill or a fault of the GPU; it is tried again.";
+  return { ...labelled(FROM_OUTSIDE.has(signal) ? "interrupted" : "worker_crash_unknown"), text, fix };
+}
+
+function labelled(label: Label): Pick<Failure, "label" | "blame" | "retryable"> {
+  const { blame, retryable } = LABELS[label];
+  return { label, blame, retryable };
 }
 
 /** Ray ended the job before its launcher could claim the attempt: nothing ran. Null = no reason of its own (start it again). */

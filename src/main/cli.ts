@@ -9,6 +9,7 @@ import { ConfigError } from "../config/config.ts";
 import { serveStorage } from "../storage/storage-helper.ts";
 import { clock, ids, random } from "./clock.ts";
 import { demoCommand } from "./local/demo-command.ts";
+import { diagnoseFile } from "./local/diagnose-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { takeEnvironment } from "./local/hidden-environment.ts";
 import { localRoot } from "./local/places.ts";
@@ -74,6 +75,7 @@ function worldOf(stderr: OutputStream): CliWorld {
     randomHex: ids.hex,
     random,
     local: localCommands(environment, stdout, stderr),
+    diagnose: (options) => diagnoseFile(options, process.stdin),
   };
 }
 

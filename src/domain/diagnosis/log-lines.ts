@@ -1,0 +1,117 @@
+/** A log as lines: where each begins, which number it has, and what stands in it once prefixes and colours are off. */
+
+/** A piece of a log; `firstLine` is the number of its first line in the file (from 1), or null where lines have no number. */
+export type LogPart = { readonly text: string; readonly firstLine: number | null };
+
+export type Line = {
+  /** Number in the file; null for a message that is no file. */
+  readonly number: number | null;
+  /** Without colour codes; long ones are cut in the middle. */
+  readonly text: string;
+  /** `text` without the prefixes of Ray, ranks, containers and loggers. */
+  readonly body: string;
+  /** Who wrote it, as the prefix says: `WorkerDict pid=12`; "" = the driver itself. */
+  readonly source: string;
+  readonly level: "error" | "quiet" | "none";
+};
+
+// oxlint-disable-next-line no-control-regex -- escape sequences are what is looked for
+const ESCAPES = /\x1b(?:\[[0-9;?]{0,32}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\))/g;
+const KEPT_HEAD = 12_000;
+const KEPT_TAIL = 4_000;
+const REPEATED = /\s*\[repeated \d+x across cluster\](?: \(Ray deduplicates logs[^\n]{0,300})?$/;
+
+const PREFIXES: readonly RegExp[] = [
+  /^\((?:[^\n]{1,160}? )?pid=[\w.]{1,40}(?:, ip=[^)\n]{1,60})?\) ?/,
+  /^\((?:raylet|gcs_server|autoscaler|scheduler)[^)\n]{0,60}\) ?/,
+  /^\[(?:rank|default)\d{1,6}\]:? ?/,
+  /^[\w.-]{1,40} {1,4}\| (?=\S)/,
+  /^(?:ERROR|INFO|WARNING|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,120}\]|\S{1,120}\]) ?/,
+  /^\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [A-Z]{2}\d+)*\] ?/,
+  /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?\s*(?:(?:- )?(?:ERROR|CRITICAL)(?: -|:)? ?)?/,
+];
+const QUIET =
+  /^(?:[\s[({|:\d.,/-]|[\w.]{1,40}[:\s|-]){0,8}?(?:INFO|WARN(?:ING)?|DEBUG|NOTICE)(?=[\s\]:|)-])|\b\w{0,30}Warning: |^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [IWD] |^[IWD]\d{4} \d\d:\d\d:\d\d|NCCL (?:INFO|WARN)/;
+const LOUD = /^(?:\S{1,40} ){0,4}(?:ERROR|CRITICAL|FATAL)\b/;
+
+function withoutEscapes(text: string): string {
+  return text.includes("\x1b") ? text.replace(ESCAPES, "") : text;
+}
+
+function parse(raw: string, number: number | null): Line {
+  const cut = raw.length > KEPT_HEAD + KEPT_TAIL ? `${raw.slice(0, KEPT_HEAD)} … ${raw.slice(-KEPT_TAIL)}` : raw;
+  const text = cut.replace(REPEATED, "");
+  let body = text;
+  let source = "";
+  for (let changed = true, rounds = 0; changed && rounds < 5; rounds += 1) {
+    changed = false;
+    for (const [index, prefix] of PREFIXES.entries()) {
+      const [found] = prefix.exec(body) ?? [];
+      if (found === undefined || found === "") continue;
+      if (index < 2 && source === "") source = found;
+      if (index === 2 && source === "") source = found;
+      body = body.slice(found.length);
+      changed = true;
+    }
+  }
+  const head = text.slice(0, 200);
+  return { number, text, body, source, level: LOUD.test(head) ? "error" : QUIET.test(head) ? "quiet" : "none" };
+}
+
+export type LogLines = {
+  readonly count: number;
+  /** The whole cleaned text, with the offset at which each line begins. */
+  readonly text: string;
+  readonly indexAt: (offset: number) => number;
+  /** Offset of the line's end. */
+  readonly endOf: (index: number) => number;
+  readonly at: (index: number) => Line;
+};
+
+/** Splits at line feeds and at carriage returns (progress bars rewrite their line); both parts of such a line share its number. */
+export function logLines(parts: readonly LogPart[]): LogLines {
+  const starts: number[] = [];
+  const numbers: number[] = [];
+  let text = "";
+  for (const part of parts) {
+    const clean = withoutEscapes(part.text);
+    let number = part.firstLine ?? 0;
+    const base = text.length;
+    starts.push(base);
+    numbers.push(number);
+    let feed = clean.indexOf("\n");
+    let back = clean.indexOf("\r");
+    while (feed >= 0 || back >= 0) {
+      const isFeed = back < 0 || (feed >= 0 && feed < back);
+      const i = isFeed ? feed : back;
+      if (isFeed && part.firstLine !== null) number += 1;
+      starts.push(base + i + 1);
+      numbers.push(number);
+      if (isFeed) feed = clean.indexOf("\n", i + 1);
+      else back = clean.indexOf("\r", i + 1);
+    }
+    text = text === "" ? `${clean}\n` : `${text}${clean}\n`;
+  }
+  const endOf = (index: number): number => (starts[index + 1] ?? text.length) - 1;
+  const parsed = new Map<number, Line>();
+  const at = (index: number): Line => {
+    const known = parsed.get(index);
+    if (known !== undefined) return known;
+    const end = endOf(index);
+    const number = numbers[index] ?? 0;
+    const line = parse(text.slice(starts[index] ?? 0, end).trimEnd(), number === 0 ? null : number);
+    parsed.set(index, line);
+    return line;
+  };
+  const indexAt = (offset: number): number => {
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  };
+  return { count: starts.length, text, indexAt, endOf, at };
+}

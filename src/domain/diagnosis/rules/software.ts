@@ -1,0 +1,95 @@
+import type { Rule } from "../rule.ts";
+
+const INSTALL = "These are in the profile's Python environment: ask the operator, or choose a profile and code_path that fit each other.";
+
+export const SOFTWARE: readonly Rule[] = [
+  {
+    id: "module-moved",
+    label: "version_mismatch",
+    strength: "cause",
+    needles: ["no module named"],
+    pattern:
+      /ModuleNotFoundError: No module named '(?<module>(?:verl|vllm|sglang|transformers|megatron|torch|ray|flash_attn|tensordict|peft|datasets|trl|deepspeed|accelerate|numpy|huggingface_hub|xformers|triton)\.[\w.]{1,200})'/,
+    why: "The package of {module} is installed, but this version has no such module: it moved or was removed.",
+    fix: `Install the version that this code was written for. ${INSTALL}`,
+  },
+  {
+    id: "module-missing",
+    label: "missing_module",
+    strength: "cause",
+    needles: [
+      "no module named",
+      "is not installed",
+      "please install",
+      "pip install",
+      "requires the following packages",
+      "but it was not found in your environment",
+      "flashattention2 has been toggled on",
+      "package not found",
+      "command not found",
+      "packagenotfounderror",
+    ],
+    pattern:
+      /(?:ModuleNotFoundError: |ImportError: |Error: )No module named '?(?<module>[\w.]{1,200})'?|No module named (?<module2>[\w.]{1,200})$|PackageNotFoundError: .{0,60}(?:for )?(?<module3>[\w-]{1,100})|ImportError: .{0,200}(?:requires? the following packages|but it was not found in your environment|is not installed|seems to be not installed|Please (?:run `?pip )?install|pip3? install)|FlashAttention2 has been toggled on, but it cannot be used|(?:RuntimeError|ValueError|AssertionError|ImportError): .{0,120}(?:is not installed|please install|pip3? install) ?/,
+    why: "The Python module {module|that is named} is not installed where the job runs, or was not shipped with it.",
+    fix: `Install it in the environment that the workers use (all nodes), or put the code on the shared storage and name it as code_path. ${INSTALL}`,
+  },
+  {
+    id: "api-moved",
+    label: "version_mismatch",
+    strength: "cause",
+    needles: [
+      "cannot import name",
+      "undefined symbol",
+      "glibc",
+      "glibcxx",
+      "numpy.dtype size changed",
+      "compiled using numpy 1",
+      "model type `",
+      "does not recognize this architecture",
+      "is not supported for now",
+      "model architectures",
+      "version conflict",
+      "requires torch",
+      "is required for a normal functioning",
+      "unpicklingerror",
+      "unsupported pickle protocol",
+      "tokenizer class",
+      "_c.so",
+      "object has no attribute",
+      "has no attribute",
+      "unexpected keyword argument",
+      "positional argument",
+      "weights_only",
+      "importerror",
+      "incompatible",
+      "libcudart",
+      "cannot open shared object file",
+      "flash_attn_2_cuda",
+      "minor version mismatch",
+      "requires at least version",
+      "tensordict version",
+      "vllm>=",
+    ],
+    pattern:
+      /cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|compiled using NumPy 1\.x cannot be run|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
+    notFrames: /load_checkpoint|_load_global_checkpoint/,
+    elseToo: true,
+    why: "Installed versions do not fit each other: {name|something} that one expects from another is not there.",
+    fix: `Compare the versions of verl, vllm / sglang, transformers, torch and flash-attn with those that this verl release names (pip list; verl's requirements). ${INSTALL}`,
+  },
+  {
+    id: "attribute-missing",
+    label: "version_mismatch",
+    strength: "symptom",
+    needles: ["object has no attribute", "unexpected keyword argument", "positional argument"],
+    pattern:
+      /^AttributeError: (?:type object )?'(?<what>[^']{1,100})' (?:object )?has no attribute '(?<name>[^']{1,100})'|^TypeError: [\w.<>]{1,160}\(\) (?:got an unexpected keyword argument '(?<name2>[^']{1,100})'|takes \d+ positional arguments? but \d+|missing \d+ required positional argument)/,
+    frames:
+      /[\\/](?:vllm|sglang|transformers|megatron|torch|flash_attn|peft|tensordict|deepspeed|trl|accelerate|ray)[\\/]|monkey_patch|models[\\/]\w{1,40}[\\/]|verl[\\/](?:models|third_party|workers|single_controller|utils)[\\/]/,
+    notFrames:
+      /reward_score|reward_manager|reward_loop|rl_dataset|sft_dataset|compute_score|custom_reward|load_checkpoint|checkpoint_manager/,
+    why: "A library has no {name|such name}: its version is not the one this code was written for.",
+    fix: `Compare installed versions with those that this verl release names (pip list; verl's requirements). ${INSTALL}`,
+  },
+];
