@@ -16,6 +16,8 @@ export type JsonAnswers = {
   readonly createToken: r.NewTokenWire;
   readonly listTokens: Page<"tokens", r.TokenWire>;
   readonly revokeToken: null;
+  readonly rotateToken: r.NewTokenWire;
+  readonly listAudit: Page<"audit", r.AuditWire>;
   readonly me: r.MeWire;
   readonly createTask: r.CreatedTaskWire;
   readonly planTask: r.PlanWire;

@@ -38,17 +38,30 @@ export function repeated(text: string, previous: readonly string[] | undefined):
   return [...(previous ?? []), text];
 }
 
-/** An instant with its offset (`2026-08-01T18:00:00Z`, `…+02:00`), or from now on (`+12h`) → RFC 3339. */
-export function instantValue(text: string, now: number): string {
-  if (text.startsWith("+")) return new Date(now + parseDuration(text.slice(1)) * 1000).toISOString();
-  const iso = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/i.test(text)
-    ? Date.parse(text.replace(" ", "T"))
-    : Number.NaN;
-  if (!Number.isNaN(iso)) return new Date(iso).toISOString();
+const NOT_BEFORE = Date.parse("1970-01-01T00:00:00Z");
+const NOT_AFTER = Date.parse("9999-12-31T23:59:59Z");
+
+/** RFC 3339 with its offset (`2026-08-01T18:00:00Z`, `…+02:00`), or a length of time (`12h`, `+12h`) counted forward or back from `now`. */
+function instantFrom(text: string, now: number, direction: 1 | -1, hint: string): string {
+  const length = /^\+?((?:\d+[smhd])+)$/.exec(text)?.[1];
+  const written = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/i.test(text);
+  const at =
+    length !== undefined ? now + direction * parseDuration(length) * 1000 : written ? Date.parse(text.replace(" ", "T")) : Number.NaN;
+  if (at >= NOT_BEFORE && at <= NOT_AFTER) return new Date(at).toISOString();
   throw usageError(
     `${visible(text)} is not a time`,
-    "write it with its offset, 2026-08-01T18:00:00Z or 2026-08-01T18:00:00+02:00, or from now on: +12h",
+    `write it with its offset, 2026-08-01T18:00:00Z or 2026-08-01T18:00:00+02:00, ${hint}`,
   );
+}
+
+/** An instant, or from now on: `30d`, `+12h`. */
+export function instantValue(text: string, now: number): string {
+  return instantFrom(text, now, 1, "or from now on: +12h");
+}
+
+/** An instant, or so long ago: `2h`, `30d`. */
+export function pastInstantValue(text: string, now: number): string {
+  return instantFrom(text, now, -1, "or so long ago: 2h");
 }
 
 /** Ids and their shortened forms; anything else can't be one and is not sent. */

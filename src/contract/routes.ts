@@ -75,15 +75,28 @@ const CreateToken = z.strictObject({
   scope: r.TokenScopeWire.optional(),
   expires_at: z.iso.datetime({ offset: true }).nullable().optional(),
 });
-/** A week, the longest that Stripe offers for a rolled key too: long enough to reach every machine, short enough to be an end. */
+/** A week: long enough to bring the new token to every machine, short enough to be an end. */
 const MAX_OVERLAP_S = 7 * 86_400;
 const RotateToken = z.strictObject({
-  overlap_s: z.int().min(0).max(MAX_OVERLAP_S).default(0).meta({ description: "How long the old token stays valid", default: 0 }),
+  overlap_s: z
+    .int()
+    .min(0)
+    .max(MAX_OVERLAP_S, "must be at most 604800, 7 days")
+    .default(0)
+    .meta({ description: "How long the old token stays valid", default: 0 }),
   expires_at: z.iso
     .datetime({ offset: true })
     .nullable()
     .optional()
     .meta({ description: "Of the new token; null = never; absent = as long a life as the old one was given, from now on" }),
+});
+/** Beyond these a number is a mistake. A limit a minute is counted by so many entries of an index with each submission. */
+const SetLimits = z.strictObject({
+  max_queued: z.int().min(0).max(1_000_000).nullable().optional(),
+  max_running: z.int().min(0).max(100_000).nullable().optional(),
+  max_gpus: z.int().min(0).max(1_000_000).nullable().optional(),
+  submits_per_minute: z.int().min(0).max(10_000).nullable().optional(),
+  max_priority: z.int().min(-100).max(100).optional(),
 });
 const Prioritize = z.strictObject({ priority: z.int().min(-100).max(100) });
 
@@ -140,7 +153,7 @@ export const ROUTES = {
     access: "admin",
     summary: "Set a user's limits",
     query: none,
-    body: json(r.LimitsWire.partial().strict()),
+    body: json(SetLimits),
     status: 200,
     answer: json(r.UserWire),
     errors: [],

@@ -1,13 +1,13 @@
 /** What may be done to a task: cancel, hold, release, prioritize. Each is a guarded write, repeated when somebody was first; the admin's is audited. */
 import { AppError } from "../domain/app-error.ts";
-import type { AuditAction } from "../domain/audit.ts";
+import type { AuditAction, AuditEntry } from "../domain/audit.ts";
 import { isTerminal, isWaiting, type TaskAction, whyNot } from "../domain/task-state.ts";
 import type { NewTaskEvent, Task } from "../domain/types.ts";
 import { type Caller, taskAudit } from "./audit.ts";
 import type { Clock, Store, TaskChange } from "./ports.ts";
 
 export type ChangeDeps = { readonly store: Store; readonly clock: Clock };
-type Change = Omit<TaskChange, "taskId" | "version" | "epoch" | "at" | "audit">;
+type Change = Omit<TaskChange, "taskId" | "version" | "epoch" | "at" | "audit"> & { readonly audited?: AuditEntry["data"] };
 
 const TRIES = 50;
 
@@ -25,8 +25,9 @@ async function changeTask(
     const change = plan(task);
     if (change === null) return task;
     const at = deps.clock.now();
-    const audit = taskAudit(by, at, action, task, change.events?.[0]?.data);
-    const guarded = { ...change, taskId, version: task.version, epoch: null, at };
+    const { audited, ...rest } = change;
+    const audit = taskAudit(by, at, action, task, audited);
+    const guarded = { ...rest, taskId, version: task.version, epoch: null, at };
     const outcome = await deps.store.tasks.change(audit === null ? guarded : { ...guarded, audit });
     if (outcome.kind === "applied") return outcome.task;
   }
@@ -89,6 +90,7 @@ export async function prioritizeTask(deps: ChangeDeps, taskId: string, priority:
     if (current.priority === priority) return null;
     return {
       patch: { priority },
+      audited: { priority: { from: current.priority, to: priority } },
       events: [
         event(by.actor, "priority_changed", "priority", `priority ${current.priority} → ${priority}`, {
           from: current.priority,

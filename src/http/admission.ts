@@ -11,6 +11,7 @@ import type { Principal } from "../domain/types.ts";
 import { addressKey } from "./address-key.ts";
 import type { HttpDeps } from "./deps.ts";
 import { type RateLimiter, rateLimiter } from "./rate-limit.ts";
+import { adminRequired, logFailedLogin } from "./refusal-log.ts";
 import { singleHeader } from "./single-header.ts";
 
 export type RequestLimits = {
@@ -72,16 +73,19 @@ export function admission(deps: HttpDeps): Admit {
     try {
       principal = await login(request);
     } catch (error) {
-      if (error instanceof AppError && (error.code === "invalid_token" || error.code === "user_disabled"))
+      if (error instanceof AppError && (error.code === "invalid_token" || error.code === "user_disabled")) {
         countFailure(address, request.headers.authorization ?? "");
+        // After the count, so that who is over the limit fills no log either.
+        logFailedLogin(deps.log, request, error.code);
+      }
       throw error;
     }
+    if (route.access === "admin" && principal.kind !== "admin") throw adminRequired(deps.log, request, principal);
     return allowed(route, principal);
   };
 }
 
 function allowed(route: Route, principal: Principal): Principal {
-  if (route.access === "admin" && principal.kind !== "admin") throw new AppError("admin_required", "admin required");
   const scope = route.access === "open" ? null : scopeProblem(principal, route.access, route.method !== "GET");
   if (scope !== null) throw new AppError("scope_required", scope);
   return principal;

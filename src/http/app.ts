@@ -21,6 +21,7 @@ import type { HttpDeps } from "./deps.ts";
 import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
+import { adminRequired } from "./refusal-log.ts";
 import { refusalFor, sendRefusal } from "./problem-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
 import { sourceAddress } from "./source-address.ts";
@@ -83,7 +84,11 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...poolRoutes(deps),
     ...auditRoutes(deps),
   };
-  const common: Common = { admit: admission(deps), sendEvents: eventStreams(deps, limits.stalledMs) };
+  const common: Common = {
+    admit: admission(deps),
+    sendEvents: eventStreams(deps, limits.stalledMs),
+    adminRequired: (request, principal) => adminRequired(deps.log, request, principal),
+  };
   for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, common, route, functions[id] as AnyRouteFunction);
   return app;
 }
@@ -153,7 +158,11 @@ function allowedMethods(path: string): string[] {
 }
 
 /** The same for every route. */
-type Common = { readonly admit: Admit; readonly sendEvents: SendEvents };
+type Common = {
+  readonly admit: Admit;
+  readonly sendEvents: SendEvents;
+  readonly adminRequired: (request: FastifyRequest, principal: Principal) => AppError;
+};
 
 function register(app: FastifyInstance, common: Common, route: Route, run: AnyRouteFunction): void {
   const callers = new WeakMap<FastifyRequest, { readonly principal: Principal; readonly from: string | null }>();
@@ -172,7 +181,8 @@ function register(app: FastifyInstance, common: Common, route: Route, run: AnyRo
       const caller = callers.get(request);
       if (caller === undefined) throw new Error(`${route.path} was reached without admission`);
       const { principal, from } = caller;
-      const query = parseQuery(route, principal, request.query);
+      if (namesUser(route, request.query) && principal.kind !== "admin") throw common.adminRequired(request, principal);
+      const query = parseQuery(route, request.query);
       const body = parseBody(route, request);
       const gone = new AbortController();
       reply.raw.once("close", () => gone.abort());
@@ -191,10 +201,12 @@ function register(app: FastifyInstance, common: Common, route: Route, run: AnyRo
   });
 }
 
-function parseQuery(route: Route, principal: Principal, given: unknown): unknown {
-  const query = given as { readonly [name: string]: unknown };
-  if (Object.hasOwn(query, "user") && Object.hasOwn(route.query.shape, "user") && principal.kind !== "admin")
-    throw new AppError("admin_required", "admin required");
+/** The admin alone may say for whom, and nobody else not even for himself. */
+function namesUser(route: Route, query: unknown): boolean {
+  return Object.hasOwn(query as object, "user") && Object.hasOwn(route.query.shape, "user");
+}
+
+function parseQuery(route: Route, query: unknown): unknown {
   const parsed = route.query.safeParse(query);
   if (parsed.success) return parsed.data;
   throw new AppError(

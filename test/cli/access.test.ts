@@ -274,15 +274,107 @@ test("token create prints the token alone on stdout", async () => {
   expect(JSON.parse(json.stdout())).toMatchObject({ token: "mvp_u_secret" });
 });
 
+test("token rotate prints the new token alone on stdout, and says how long the old one works", async () => {
+  const routes = { rotateToken: { json: { ...token, token_id: "tok2", token: "mvp_u_secret" } } };
+  const cli = cliWorld({ routes });
+  expect(await cli.run("token", "rotate", "bob", "tok1")).toBe(0);
+  expect(cli.stdout()).toBe("mvp_u_secret\n");
+  expect(cli.stderr()).not.toContain("secret");
+  expect(cli.stderr()).toContain("takes the place of tok1, which no longer works");
+  expect(cli.calls[0]).toMatchObject({ path: { user_id: "bob", token_id: "tok1" }, json: { overlap_s: 0 } });
+  const kept = cliWorld({ routes });
+  expect(await kept.run("token", "rotate", "bob", "tok1", "--overlap", "1h30m", "--expires", "never", "--json")).toBe(0);
+  expect(kept.calls[0]?.json).toEqual({ overlap_s: 5400, expires_at: null });
+  expect(JSON.parse(kept.stdout())).toMatchObject({ token: "mvp_u_secret", token_id: "tok2" });
+  expect(kept.stderr()).toBe("");
+  for (const overlap of ["8d", "3600", "soon"])
+    expect(await cliWorld({ routes }).run("token", "rotate", "bob", "tok1", "--overlap", overlap), overlap).toBe(2);
+  const refused = cliWorld({ routes: { rotateToken: refuse("wrong_state", "token tok1 is revoked") } });
+  expect(await refused.run("token", "rotate", "bob", "tok1")).toBe(1);
+  expect(refused.stderr()).toBe("error: token tok1 is revoked\n");
+});
+
+test.each([
+  ["30d", "2026-08-31T12:00:00.000Z"],
+  ["+1h30m", "2026-08-01T13:30:00.000Z"],
+  ["2026-12-31T00:00:00+02:00", "2026-12-30T22:00:00.000Z"],
+  ["never", null],
+])("token create --expires %s", async (given, expires_at) => {
+  const cli = cliWorld({ routes: { createToken: { json: { ...token, token: "mvp_u_secret" } } } });
+  expect(await cli.run("token", "create", "bob", "--expires", given)).toBe(0);
+  expect(cli.calls[0]?.json).toEqual({ name: "cli", expires_at });
+});
+
+test.each(["30", "30 d", "+", "999999999d", "2026-12-31", "-1d"])(
+  "token create --expires=%s exits 2, and nothing is sent",
+  async (given) => {
+    const cli = cliWorld();
+    expect(await cli.run("token", "create", "bob", `--expires=${given}`)).toBe(2);
+    expect(cli.stderr()).toContain("from now on: +12h");
+  },
+);
+
+const rotated = {
+  id: 7,
+  at: "2026-08-01T11:59:30.250Z",
+  actor: "admin",
+  action: "token.rotate",
+  target: "tok1",
+  user_id: "bob",
+  from: "10.0.0.9",
+  token_id: null,
+  request_id: "ab",
+  data: { user_id: "bob", new_token_id: "tok2", overlap_s: 60 },
+} as const;
+
+test("audit is a table of who did what to whom and from where, at exact times", async () => {
+  const limited = { ...rotated, action: "user.limits", target: "bob", from: null, data: { max_gpus: { from: null, to: 4 } } };
+  const cli = cliWorld({ routes: { listAudit: { json: { audit: [rotated, limited], next_cursor: null } } } });
+  expect(await cli.run("audit")).toBe(0);
+  expect(cli.stdout()).toMatch(/2026-08-01 11:59:30Z +admin +token.rotate +tok1 +bob +10\.0\.0\.9 +new_token_id=tok2, overlap_s=60/);
+  expect(cli.stdout()).toMatch(/user.limits +bob +bob +- +max_gpus none → 4/);
+  const none = cliWorld({ routes: { listAudit: { json: { audit: [], next_cursor: null } } } });
+  expect(await none.run("audit")).toBe(0);
+  expect(none.stdout()).toBe("");
+});
+
+test("audit asks for what its options name, in as many pages as the limit takes", async () => {
+  const paged = { listAudit: (_: unknown, nth: number) => ({ json: { audit: [{ ...rotated, id: nth }], next_cursor: `c${nth}` } }) };
+  const cli = cliWorld({ routes: paged });
+  const flags = ["--user", "bob", "--actor", "admin", "--action", "token.rotate", "--target", "tok1", "--since", "2h", "--until", "1h"];
+  expect(await cli.run("audit", ...flags, "--limit", "3", "--json")).toBe(0);
+  const filter = { user: "bob", actor: "admin", action: "token.rotate", target: "tok1" };
+  const times = { after: "2026-08-01T10:00:00.000Z", before: "2026-08-01T11:00:00.000Z" };
+  expect(cli.calls.map((call) => call.query)).toEqual([
+    { ...filter, ...times, limit: "3" },
+    { ...filter, ...times, limit: "2", cursor: "c1" },
+    { ...filter, ...times, limit: "1", cursor: "c2" },
+  ]);
+  const printed = JSON.parse(cli.stdout()) as { audit: { id: number }[]; next_cursor: string };
+  expect([printed.audit.map((row) => row.id), printed.next_cursor]).toEqual([[1, 2, 3], "c3"]);
+});
+
 test("token list and revoke", async () => {
-  const tokens = [
+  const tokens: object[] = [
     { ...token, revoked_at: null, last_used_at: "2026-08-01T11:59:00.000Z", replaced_by: null },
-    { ...token, token_id: "tok2", expires_at: "2026-08-02T12:00:00.000Z", revoked_at: "2026-08-01T11:58:00.000Z", last_used_at: null, replaced_by: null },
+    {
+      ...token,
+      token_id: "tok2",
+      expires_at: "2026-08-02T12:00:00.000Z",
+      revoked_at: "2026-08-01T11:58:00.000Z",
+      last_used_at: null,
+      replaced_by: null,
+    },
   ];
+  const unused = { ...token, revoked_at: null, last_used_at: null, replaced_by: null };
+  tokens.push({ ...unused, token_id: "tok3", expires_at: "2026-08-01T11:00:00.000Z" });
+  tokens.push({ ...unused, token_id: "tok4", expires_at: "2026-08-01T13:00:00.000Z", replaced_by: "tok9" });
   const cli = cliWorld({ routes: { listTokens: { json: { tokens, next_cursor: null } }, revokeToken: {} } });
   expect(await cli.run("token", "list", "bob")).toBe(0);
-  expect(cli.stdout()).toMatch(/tok1 +cli +full +…wxyz +1h ago +never +1m ago/);
-  expect(cli.stdout()).toMatch(/tok2 .*in 24h +- +revoked 2m ago/);
+  expect(cli.stdout()).toMatch(/tok1 +cli +full +…wxyz +1h ago +never +1m ago +active/);
+  expect(cli.stdout()).toMatch(/tok2 .*in 24h +never +revoked 2m ago/);
+  expect(cli.stdout()).toMatch(/tok3 .*1h ago +never +expired/);
+  expect(cli.stdout()).toMatch(/tok4 .*in 1h +never +replaced by tok9/);
   expect(await cli.run("token", "revoke", "bob", "tok1")).toBe(0);
   expect(cli.calls.at(-1)?.path).toEqual({ user_id: "bob", token_id: "tok1" });
   const none = cliWorld({ routes: { listTokens: { json: { tokens: [], next_cursor: null } } } });

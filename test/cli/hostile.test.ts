@@ -203,6 +203,30 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
       },
     },
   ],
+  [
+    ["audit"],
+    {
+      listAudit: {
+        json: {
+          audit: [
+            {
+              id: 1,
+              at: HOSTILE,
+              actor: HOSTILE,
+              action: "user.limits",
+              target: HOSTILE,
+              user_id: HOSTILE,
+              from: HOSTILE,
+              token_id: HOSTILE,
+              request_id: HOSTILE,
+              data: { [HOSTILE]: HOSTILE, max_gpus: { from: HOSTILE, to: [HOSTILE] } },
+            },
+          ],
+          next_cursor: null,
+        },
+      },
+    },
+  ],
   [["cancel", "3d4c"], { getTask: { json: task }, cancelTask: { json: { task_id: HOSTILE, state: "CANCELED", cancel_requested: true } } }],
   [["hold", "3d4c"], { getTask: { json: task }, holdTask: { json: task } }],
   [["plan", "a.yaml"], { planTask: { json: plan } }],

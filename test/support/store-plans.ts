@@ -3,14 +3,20 @@ import { type Compilable, type Kysely, sql } from "kysely";
 import type { TaskFilter } from "../../src/control/ports.ts";
 import type { Dialect } from "../../src/store/migrations/migration.ts";
 import type { Tables } from "../../src/store/tables.ts";
+import type { AuditFilter } from "../../src/domain/audit.ts";
+import { auditQuery } from "../../src/store/audit-store.ts";
+import { nthNewestQuery } from "../../src/store/task-limits.ts";
 import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuery } from "../../src/store/task-reads.ts";
 
 const ALL: TaskFilter = { userId: null, states: null, workload: null, labels: {} };
+
+const NO_FILTER: AuditFilter = { actor: null, action: null, target: null, userId: null, after: null, before: null };
 
 /** `index` is the one that SQLite, which knows no statistics, must take; Postgres may know better and is judged by the rows it read. */
 type NamedQuery = { readonly name: string; readonly query: Compilable; readonly index: string };
 
 export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly NamedQuery[] {
+  const audit = (filter: Partial<AuditFilter>) => auditQuery(db, { ...NO_FILTER, ...filter }, { at: 2, id: 2 }, 50);
   const list = (filter: Partial<TaskFilter>) => listQuery(db, dialect, { ...ALL, ...filter }, 15_000, 50);
   return [
     { name: "list of all", query: list({}), index: "sqlite_autoindex_tasks_2" },
@@ -24,6 +30,13 @@ export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly Name
     { name: "find by suffix among a user's", query: partQuery(db, "id_reversed", "0012", "alice"), index: "tasks_reversed" },
     { name: "events", query: eventsQuery(db, "t1", 0, 50), index: "PRIMARY KEY" },
     { name: "attempts", query: attemptsQuery(db, "t1"), index: "sqlite_autoindex_attempts_2" },
+    { name: "n-th newest of a user", query: nthNewestQuery(db, "alice", 100), index: "tasks_user" },
+    { name: "audit", query: audit({}), index: "audit_at" },
+    { name: "audit of a time", query: audit({ after: 1, before: 2 }), index: "audit_at" },
+    { name: "audit of a user", query: audit({ userId: "alice", after: 1 }), index: "audit_user_id" },
+    { name: "audit of a target", query: audit({ target: "tok_1" }), index: "audit_target" },
+    { name: "audit of an action", query: audit({ action: "token.create" }), index: "audit_action" },
+    { name: "audit by an actor", query: audit({ actor: "admin" }), index: "audit_actor" },
     { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), index: "sqlite_autoindex_attempts_2" },
   ];
 }

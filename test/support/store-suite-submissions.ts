@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { TaskFilter } from "../../src/control/ports.ts";
 import { type StoreFixture, taskOfOutcome } from "./store-fixture.ts";
-import { CREATED, moved, newTask, NOW } from "./task-samples.ts";
+import { CREATED, moved, moveTo, newTask, NOW } from "./task-samples.ts";
 
 const ALL: TaskFilter = { userId: null, states: null, workload: null, labels: {} };
 const DAY = 24 * 3600 * 1000;
@@ -105,6 +105,59 @@ export function submissionSuite(on: StoreFixture): void {
       value: 0,
       count: 3,
       freeInMs: null,
+    });
+  });
+
+  describe("submits_per_minute", () => {
+    const MINUTE = 60_000;
+    const perMinute = async (taskId: string, submitsPerMinute: number, createdAt: number) =>
+      await on.insert(newTask(taskId, { createdAt }), null, { submitsPerMinute });
+
+    it("lets no more than its number into any minute, however many come at once", async () => {
+      const outcomes = await Promise.all([1, 2, 3, 4, 5, 6, 7].map(async (n) => await perMinute(`t${n}`, 3, NOW)));
+      expect(outcomes.filter((outcome) => outcome.kind === "created")).toHaveLength(3);
+      expect(outcomes[6]).toEqual({ kind: "user_limit", limit: "submits_per_minute", value: 3, count: 3, freeInMs: MINUTE });
+    });
+
+    it("frees a place when the oldest of them is a minute old, and says when that is", async () => {
+      for (const [at, id] of [0, 20_000, 40_000].entries()) await perMinute(`t${at}`, 3, NOW + id);
+      expect(await perMinute("t4", 3, NOW + MINUTE - 1)).toMatchObject({ kind: "user_limit", freeInMs: 1 });
+      expect((await perMinute("t4", 3, NOW + MINUTE)).kind).toBe("created");
+      expect(await perMinute("t5", 3, NOW + MINUTE)).toMatchObject({ kind: "user_limit", freeInMs: 20_000 });
+    });
+
+    it("counts tasks that have ended, and not those of others", async () => {
+      await on.applied(moveTo(await on.created("t1"), "CANCELED"));
+      await on.created("b1", { userId: "bob" });
+      expect((await perMinute("t2", 1, NOW)).kind).toBe("user_limit");
+      expect((await perMinute("t2", 2, NOW)).kind).toBe("created");
+    });
+
+    it("of 0 lets nothing in, at no time", async () => {
+      expect(await perMinute("t1", 0, NOW)).toEqual({
+        kind: "user_limit",
+        limit: "submits_per_minute",
+        value: 0,
+        count: 0,
+        freeInMs: null,
+      });
+    });
+
+    it("locks nobody out whose clock was set back, and bears the clock of another server", async () => {
+      await perMinute("t1", 1, NOW + 3_600_000);
+      expect((await perMinute("t2", 1, NOW)).kind).toBe("created");
+      expect(await perMinute("t3", 1, NOW - 500)).toMatchObject({ kind: "user_limit", freeInMs: MINUTE + 500 });
+    });
+
+    it("is told without an insert, as the insert would tell it", async () => {
+      const limits = { maxQueued: 2, submitsPerMinute: 1 };
+      expect(await on.store.tasks.limitReached("alice", limits, NOW)).toBeNull();
+      await on.created("t1");
+      expect(await on.store.tasks.limitReached("alice", limits, NOW + 1)).toMatchObject({ limit: "submits_per_minute", value: 1 });
+      expect(await on.store.tasks.limitReached("alice", limits, NOW + MINUTE)).toBeNull();
+      await on.created("t2");
+      expect(await on.store.tasks.limitReached("alice", limits, NOW + 1)).toMatchObject({ limit: "max_queued", value: 2, count: 2 });
+      expect(await on.store.tasks.limitReached("bob", limits, NOW + 1)).toBeNull();
     });
   });
 }

@@ -2,6 +2,7 @@
 import { describe } from "vitest";
 import type { TestDatabase } from "./databases.ts";
 import { storeFixture } from "./store-fixture.ts";
+import { auditSuite } from "./store-suite-audit.ts";
 import { changeSuite } from "./store-suite-changes.ts";
 import { lifeSuite } from "./store-suite-life.ts";
 import { readSuite } from "./store-suite-reads.ts";
@@ -15,6 +16,7 @@ export function storeSuite(database: TestDatabase): void {
     changeSuite(on);
     readSuite(on);
     userSuite(on);
+    auditSuite(on);
     lifeSuite(on);
   });
 }

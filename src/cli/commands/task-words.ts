@@ -18,7 +18,7 @@ export function progressText(task: TaskSummaryWire): string {
 export function noteText(task: TaskSummaryWire): string {
   if (task.failure !== null) return `${task.failure.label}: ${task.failure.text}`;
   if (task.cancel_requested && task.ended_at === null) return "cancel requested";
-  if (task.held) return "held";
+  if (task.held && task.ended_at === null) return "held";
   if (task.waiting !== null) return task.waiting.text;
   return progressText(task);
 }

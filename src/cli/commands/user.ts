@@ -101,7 +101,14 @@ export async function runUserState(session: Session, options: UserStateOptions):
     options.to === "enable"
       ? await api.call("enableUser", { path, about })
       : await api.call("disableUser", { path, about, query: { cancel_tasks: options.cancelTasks ? "true" : null } });
-  return printUser(session, answer, options.json);
+  await printUser(session, answer, options.json);
+  if (options.to === "disable" && !options.json)
+    await session.say(
+      options.cancelTasks
+        ? "\nall open tasks are canceled"
+        : "\nwaiting tasks are held until the user is enabled again; running ones finish",
+    );
+  return 0;
 }
 
 export type UserLimitsOptions = { readonly userId: string; readonly limits: Partial<LimitsView>; readonly json: boolean };
