@@ -51,6 +51,9 @@ describe("the authorization matrix", () => {
     const revoked = (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "lost" })).json();
     tokens.revoked = revoked.token;
     await world.call("DELETE", `/api/v2/users/alice/tokens/${revoked.token_id}`, ADMIN_TOKEN);
+    const old = (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "old" })).json();
+    tokens.replaced = old.token;
+    await world.call("POST", `/api/v2/users/alice/tokens/${old.token_id}:rotate`, ADMIN_TOKEN, { overlap_s: 0 });
     const expires = new Date(world.clock.now() + 1_000).toISOString();
     tokens.expired = (
       await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "short", expires_at: expires })
@@ -94,7 +97,8 @@ describe("the authorization matrix", () => {
     expect(answer.status, answer.text).toBe(status);
     if (status === 401) {
       expect(answer.headers["www-authenticate"]).toBe("Bearer");
-      expect(answer.json().detail).toBe(caller === "none" ? "missing bearer token" : "invalid token");
+      const [code, detail] = caller === "none" ? ["missing_token", "missing bearer token"] : ["invalid_token", "invalid token"];
+      expect(answer.json()).toEqual({ type: `about:blank#${code}`, title: "Not authenticated", status, detail, code });
     }
     if (caller === "disabled" && status === 403) expect(answer.json().detail).toBe("user disabled");
     if (MATRIX[id].kind === "admin" && status === 403 && caller !== "disabled")

@@ -53,6 +53,8 @@ test("a user learns from no admin route whether a user or a token is there", asy
     ["GET", "/api/v2/users/USER/tokens", () => undefined],
     ["POST", "/api/v2/users/USER/tokens", () => ({ name: "mine" })],
     ["DELETE", `/api/v2/users/USER/tokens/${tokenId}`, () => undefined],
+    ["POST", `/api/v2/users/USER/tokens/${tokenId}:rotate`, () => ({})],
+    ["GET", "/api/v2/audit?user=USER", () => undefined],
   ] as const) {
     const answers = await Promise.all(["alice", "nobody"].map((user) => world.call(method, path.replace("USER", user), bob, body(user))));
     for (const answer of answers) expect([path, answer.status, answer.text]).toEqual([path, 403, answers[0]?.text]);

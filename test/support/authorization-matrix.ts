@@ -11,6 +11,7 @@ export const CALLERS = [
   "malformed",
   "unknown",
   "revoked",
+  "replaced",
   "expired",
   "disabled",
   "metrics scope",
@@ -21,11 +22,16 @@ export const CALLERS = [
 ] as const;
 export type Caller = (typeof CALLERS)[number];
 
-/** Those five can't be told apart by the answer, so a kind has one column for them. */
-const NOBODY: ReadonlySet<Caller> = new Set(["none", "malformed", "unknown", "revoked", "expired"]);
+/** Who has no token that is in force. All but `none` get the same bytes. */
+const NOBODIES = ["none", "malformed", "unknown", "revoked", "replaced", "expired"] as const satisfies readonly Caller[];
+type Nobody = (typeof NOBODIES)[number];
 
-type Column = "nobody" | Exclude<Caller, "none" | "malformed" | "unknown" | "revoked" | "expired">;
+type Column = "nobody" | Exclude<Caller, Nobody>;
 type Kind = { readonly [column in Column]: number | "ok" };
+
+function isNobody(caller: Caller): caller is Nobody {
+  return NOBODIES.some((one) => one === caller);
+}
 
 const KINDS = {
   open: { nobody: "ok", disabled: "ok", "metrics scope": "ok", "read scope": "ok", other: "ok", owner: "ok", admin: "ok" },
@@ -75,6 +81,9 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   readLogs: row("task, read"),
   readCurves: row("task, read"),
   readQueue: row("own, read"),
+  pauseQueue: row("admin", 200, () => ({ reason: "maintenance" })),
+  resumeQueue: row("admin"),
+  declareDead: row("admin", 200, () => ({ reason: "its node is off" })),
   listNodes: row("own, read"),
   listProfiles: row("own, read"),
   healthz: row("open"),
@@ -85,14 +94,14 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
 
 export function expectedStatus({ kind, ok }: Row, caller: Caller): number {
   const answers: Kind = KINDS[kind];
-  const status = answers[NOBODY.has(caller) ? "nobody" : (caller as Column)];
+  const status = answers[isNobody(caller) ? "nobody" : caller];
   return status === "ok" ? ok : status;
 }
 
-/** The matrix as a Markdown table: one line a route, the five that are nobody in one column. */
+/** The matrix as a Markdown table: one line a route, those that are nobody in one column. */
 export function renderMatrix(): string {
   const columns: readonly (readonly [head: string, caller: Caller])[] = [
-    ["none, malformed, unknown, revoked, expired", "none"],
+    [NOBODIES.join(", "), "none"],
     ["disabled", "disabled"],
     ["metrics scope", "metrics scope"],
     ["read scope", "read scope"],
