@@ -42,7 +42,11 @@ function isPostgres(url: string): boolean {
 /** The file of a SQLite url, or `:memory:`. */
 export function sqlitePath(url: string): string {
   if (url.startsWith("file:")) return fileURLToPath(url);
-  return url.replace(/^sqlite:(\/\/(?=\/))?/, "");
+  const path = url.replace(/^sqlite:(\/\/(?=\/))?/, "");
+  // A file of that name would be made, with the password in it. The message must not repeat it.
+  if (path === url && /^(?:[a-z][a-z0-9+.-]*:|postgres\w*\/\/)/i.test(url))
+    throw new Error("database.url is none that verlpool knows: it begins with postgres://, postgresql:// or sqlite:, or is a path");
+  return path;
 }
 
 async function openSqliteStore(options: StoreOptions): Promise<Store> {
