@@ -104,7 +104,6 @@ test("the queue and the pool say how much is another's, never what or whose", as
   const mine = await world.submit(bob);
   const queue = await json("/api/v2/queue", bob);
   expect(queue).toMatchObject({ running: [], waiting: [{ task_id: mine, position: 2 }], hidden: 2 });
-  expect(Object.keys(queue).toSorted((a, b) => (a < b ? -1 : 1))).toEqual(["hidden", "notes", "running", "waiting"]);
   expect((await json("/api/v2/nodes", bob)).nodes[0].tasks).toEqual([null]);
   for (const url of ["/api/v2/queue", "/api/v2/nodes", "/api/v2/profiles", "/api/v2/me", "/api/v2/tasks"])
     expect((await world.call("GET", url, bob)).text, url).not.toMatch(/alice|secret|nlp|mvp2-alice/);
