@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openApiDocument } from "../../src/contract/openapi.ts";
 import { type Route, type RouteId, ROUTES } from "../../src/contract/routes.ts";
+import { formatSubmissionId } from "../../src/domain/ids.ts";
 import { newToken } from "../../src/control/tokens.ts";
 import { type Caller, CALLERS, expectedStatus, MATRIX, renderMatrix } from "../support/authorization-matrix.ts";
 import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "../support/http-world.ts";
+import { bringTo } from "../support/task-in-state.ts";
 
 const routes = Object.entries(ROUTES) as [RouteId, Route][];
 const rows = (Object.keys(MATRIX) as RouteId[]).flatMap((id) =>
@@ -64,6 +66,28 @@ describe("the authorization matrix", () => {
   });
   afterAll(() => world.close());
 
+  /** alice's, and such that the call can do what it is for; made anew for each call that needs one. */
+  const PARAMETERS: { readonly [name: string]: () => Promise<string> } = {
+    user_id: () => Promise.resolve("alice"),
+    task_id: () => world.submit(tokens.owner ?? ""),
+    token_id: async () => (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id,
+    submission_id: async () => {
+      const taskId = await world.submit(tokens.owner ?? "");
+      await bringTo(world, taskId, "silent");
+      return formatSubmissionId(taskId, 1);
+    },
+  };
+
+  async function urlOf(route: Route): Promise<string> {
+    let url: string = route.path;
+    for (const [place, name = ""] of route.path.matchAll(/\{(\w+)\}/g)) {
+      const make = PARAMETERS[name];
+      if (make === undefined) throw new Error(`say in PARAMETERS how a ${name} of alice's is made`);
+      url = url.replace(place, await make());
+    }
+    return url;
+  }
+
   test("every route has a row, with a body where it takes one and the status that it promises, and every row a route", () => {
     expect(Object.keys(MATRIX).toSorted()).toEqual(Object.keys(ROUTES).toSorted());
     for (const [id, { body, status }] of routes)
@@ -87,11 +111,7 @@ describe("the authorization matrix", () => {
 
   test.each(rows)("%s as %s answers %i", async (id, caller, status) => {
     const route: Route = ROUTES[id];
-    const taskId = route.path.includes("{task_id}") ? await world.submit(tokens.owner ?? "") : "";
-    const spare = route.path.includes("{token_id}")
-      ? (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id
-      : "";
-    const url = route.path.replace("{task_id}", taskId).replace("{user_id}", "alice").replace("{token_id}", spare);
+    const url = await urlOf(route);
     const body = MATRIX[id].body?.(caller);
     const answer = await world.call(route.method, url, caller === "none" ? null : (tokens[caller] ?? ""), body);
     expect(answer.status, answer.text).toBe(status);

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { formatSubmissionId } from "../../src/domain/ids.ts";
 import type { HttpWorld } from "./http-world.ts";
 
-/** Its first attempt runs on node w1, or has ended there. */
-export async function bringTo(world: HttpWorld, taskId: string, state: "RUNNING" | "SUCCEEDED"): Promise<void> {
+/** Its first attempt runs on node w1, does so without a sign of life, or has ended there. */
+export async function bringTo(world: HttpWorld, taskId: string, state: "RUNNING" | "silent" | "SUCCEEDED"): Promise<void> {
   const submissionId = formatSubmissionId(taskId, 1);
   const at = world.clock.now();
   const epoch = await world.store.leader.lead("test", at);
@@ -25,6 +25,7 @@ export async function bringTo(world: HttpWorld, taskId: string, state: "RUNNING"
     newAttempt: { attempt: 1, submissionId, placement, raySession: "s", resumedFrom: null },
   });
   await change({ to: "RUNNING", attempt: { attempt: 1, patch: { state: "RUNNING", startedAt: at } } });
+  if (state === "silent") await change({ attempt: { attempt: 1, patch: { quarantined: true } } });
   if (state === "SUCCEEDED") await change({ to: state, attempt: { attempt: 1, patch: { state, endedAt: at } } });
   const directory = join(world.root, "users", task.userId, "jobs", submissionId);
   mkdirSync(join(directory, "logs"), { recursive: true });
