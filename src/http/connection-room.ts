@@ -1,63 +1,63 @@
 /**
- * Room for connections. What waits for a request (half of one, or nothing at all) makes room for what comes: the one that waited longest goes,
- * so a flood of half-open connections pushes out itself, and a client that says what it wants is served, from the same address too.
+ * Room for connections. What has never brought a whole request (half of one, or nothing at all) makes room for what comes: the one that waited
+ * longest goes, so a flood of half-open connections pushes out itself, and a client that says what it wants is served, from the same address too.
  */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { addressKey } from "./address-key.ts";
 import type { ConnectionLimits } from "./connection.ts";
 
-type Waiting = { readonly socket: Socket; readonly address: string };
+type Connection = { readonly socket: Socket; readonly address: string };
 
 /** `closed` hears of each connection that had to go. */
 export function keepRoom(server: Server, limits: Pick<ConnectionLimits, "waitingOfOneAddress" | "connections">, closed: () => void): void {
-  /** Longest wait first. */
-  const waiting = new Map<string, Waiting>();
-  const byAddress = new Map<string, Set<string>>();
   const open = new Set<Socket>();
+  /** Without a request so far, and between two requests: by address and port of the client, longest wait first. */
+  const silent = new Map<string, Connection>();
+  const idle = new Map<string, Connection>();
+  const silentOf = new Map<string, Set<string>>();
 
-  const startWaiting = (id: string, socket: Socket): void => {
-    const address = addressKey(socket.remoteAddress);
-    waiting.set(id, { socket, address });
-    const ids = byAddress.get(address) ?? new Set();
-    byAddress.set(address, ids.add(id));
-    if (ids.size > limits.waitingOfOneAddress) drop(first(ids));
-  };
-  const stopWaiting = (id: string): Socket | null => {
-    const found = waiting.get(id);
-    if (found === undefined) return null;
-    waiting.delete(id);
-    const ids = byAddress.get(found.address);
+  /** It waits no more; null when it did not. */
+  const take = (id: string | undefined): Connection | null => {
+    const found = silent.get(id ?? "") ?? idle.get(id ?? "");
+    if (id === undefined || found === undefined) return null;
+    silent.delete(id);
+    idle.delete(id);
+    const ids = silentOf.get(found.address);
     ids?.delete(id);
-    if (ids?.size === 0) byAddress.delete(found.address);
-    return found.socket;
+    if (ids?.size === 0) silentOf.delete(found.address);
+    return found;
   };
-  const drop = (id: string | null): void => {
-    const socket = id === null ? null : stopWaiting(id);
-    if (socket === null) return;
-    open.delete(socket);
-    socket.destroy();
+  const drop = (id: string | undefined): void => {
+    const found = take(id);
+    if (found === null) return;
+    open.delete(found.socket);
+    found.socket.destroy();
     closed();
   };
 
   server.on("connection", (socket: Socket) => {
     if (socket.remoteAddress === undefined) return;
     const id = connectionId(socket);
+    const address = addressKey(socket.remoteAddress);
+    const ofAddress = silentOf.get(address) ?? new Set();
     open.add(socket);
-    startWaiting(id, socket);
+    silent.set(id, { socket, address });
+    silentOf.set(address, ofAddress.add(id));
     socket.once("close", () => {
       open.delete(socket);
-      if (waiting.get(id)?.socket === socket) stopWaiting(id);
+      if ((silent.get(id) ?? idle.get(id))?.socket === socket) take(id);
     });
-    if (open.size > limits.connections) drop(first(waiting.keys()));
+    if (ofAddress.size > limits.waitingOfOneAddress) drop(first(ofAddress));
+    if (open.size > limits.connections) drop(first(silent.keys()) ?? first(idle.keys()));
   });
   // Over TLS the request has another socket object than the connection, of the same ends.
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const id = connectionId(request.socket);
-    const socket = stopWaiting(id);
-    if (socket === null) return;
+    const found = take(id);
+    if (found === null) return;
     response.once("close", () => {
-      if (!socket.destroyed) startWaiting(id, socket);
+      if (!found.socket.destroyed) idle.set(id, found);
     });
   });
 }
@@ -66,7 +66,7 @@ function connectionId(socket: Socket): string {
   return `${socket.remoteAddress ?? ""} ${socket.remotePort ?? ""}`;
 }
 
-function first(ids: Iterable<string>): string | null {
-  for (const id of ids) return id;
-  return null;
+function first<T>(values: Iterable<T>): T | undefined {
+  for (const value of values) return value;
+  return undefined;
 }

@@ -24,7 +24,9 @@ export function loadTls(files: TlsFiles): LoadedTls {
   const certificate = understood("server.tls_cert", files.cert, "no PEM certificate", () => new X509Certificate(cert));
   const privateKey = understood("server.tls_key", files.key, "no PEM private key without a passphrase", () => createPrivateKey(key));
   if (!certificate.checkPrivateKey(privateKey))
-    throw new ConfigError(`server.tls_key: ${files.key} is not the key of the certificate ${files.cert}; give the pair that was issued together`);
+    throw new ConfigError(
+      `server.tls_key: ${files.key} is not the key of the certificate ${files.cert}; give the pair that was issued together`,
+    );
   understood("server.tls_cert", files.cert, "not usable for TLS", () => createSecureContext({ cert, key }));
   return { identity: { cert, key }, fingerprint: certificate.fingerprint256, expiresAt: certificate.validToDate.getTime() };
 }

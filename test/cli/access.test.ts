@@ -384,3 +384,64 @@ test("token list and revoke", async () => {
   await json.run("token", "list", "bob", "--json");
   expect(JSON.parse(json.stdout())).toEqual({ tokens, next_cursor: null });
 });
+
+const HTTPS = "https://pool.example:8443";
+const PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+const published = (fingerprint: string | null, url = HTTPS) => ({
+  text: JSON.stringify({ schema: 1, url, ca_fingerprint: fingerprint, at: "2026-08-01T12:00:00.000Z" }),
+  mode: 0o644,
+});
+const API_JSON = "/private/ray/discovery/default/api.json";
+
+test("login --ca-file is believed, kept by its whole path, and used by the commands after it", async () => {
+  const cli = cliWorld({ env: {}, stdin: "mvp_u_new", routes, files: { "/etc/pool-ca.pem": PEM } });
+  expect(await cli.run("login", "--token-stdin", "--url", HTTPS, "--ca-file", "/etc/pool-ca.pem")).toBe(0);
+  expect(JSON.parse(cli.textOf(CONTEXT) ?? "")).toEqual({ schema: 1, url: HTTPS, token: "mvp_u_new", ca_file: "/etc/pool-ca.pem" });
+  expect(await cli.run("whoami")).toBe(0);
+  expect(cli.calls.map(({ trust }) => trust)).toEqual([
+    { ca: PEM, fingerprint: null },
+    { ca: PEM, fingerprint: null },
+  ]);
+});
+
+test("VERLPOOL_CA_FILE goes before the login's file, and one that is none stops the command before the token is sent", async () => {
+  const env = { VERLPOOL_URL: HTTPS, VERLPOOL_TOKEN: "mvp_u_test", VERLPOOL_CA_FILE: "/etc/ca.pem" };
+  const cli = cliWorld({ env, routes, files: { "/etc/ca.pem": PEM } });
+  expect(await cli.run("whoami")).toBe(0);
+  expect(cli.calls[0]?.trust).toEqual({ ca: PEM, fingerprint: null });
+  for (const files of [null, { "/etc/ca.pem": "no certificate" }]) {
+    const bad = cliWorld({ env, routes, files: files ?? {} });
+    expect(await bad.run("whoami")).toBe(1);
+    expect(bad.stderr()).toContain("the CA file /etc/ca.pem");
+    expect(bad.calls).toEqual([]);
+  }
+});
+
+test("a published fingerprint is believed, kept at login, and renewed when the server publishes another one", async () => {
+  const files: { [path: string]: { text: string; mode: number } } = { [API_JSON]: published("AB:01") };
+  const cli = cliWorld({ env: {}, stdin: "mvp_u_new", routes, files });
+  expect(await cli.run("login", "--token-stdin")).toBe(0);
+  const context = cli.textOf(CONTEXT) ?? "";
+  expect(JSON.parse(context)).toMatchObject({ url: HTTPS, ca_fingerprint: "AB:01" });
+  const trustWith = async (more: typeof files): Promise<unknown> => {
+    const later = cliWorld({ env: {}, routes, files: { [CONTEXT]: context, ...more } });
+    expect(await later.run("whoami")).toBe(0);
+    return later.calls[0]?.trust;
+  };
+  expect(await trustWith({})).toEqual({ ca: null, fingerprint: "AB:01" });
+  expect(await trustWith({ [API_JSON]: published("CD:02") })).toEqual({ ca: null, fingerprint: "CD:02" });
+  expect(await trustWith({ [API_JSON]: published("EF:03", "https://other.example") })).toEqual({ ca: null, fingerprint: "AB:01" });
+  expect(await trustWith({ [API_JSON]: { ...published("EF:03"), mode: 0o666 } })).toEqual({ ca: null, fingerprint: "AB:01" });
+});
+
+test.each([
+  ["SELF_SIGNED_CERT_IN_CHAIN", "--ca-file FILE"],
+  ["OTHER_CERTIFICATE", "ask the operator whether it was renewed"],
+  ["ERR_TLS_CERT_ALTNAME_INVALID", "for another name"],
+  ["CERT_HAS_EXPIRED", "out of its time"],
+  ["ERR_SSL_WRONG_VERSION_NUMBER", "http://"],
+])("a certificate that fails with %s says what to do", async (reason, hint) => {
+  const cli = cliWorld({ env: { VERLPOOL_URL: HTTPS, VERLPOOL_TOKEN: "t" }, routes: { me: () => unreachable(reason) } });
+  expect(await cli.run("whoami")).toBe(1);
+  expect(cli.stderr()).toContain(hint);
+});

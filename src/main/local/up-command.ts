@@ -103,7 +103,7 @@ export async function runUp(plan: UpPlan, environment: Environment, home: string
     server = await startLocalServer(plan, places, about.tokenFile, token, environment, log, ended);
     save({ url: server.url, dashboard_url: about.dashboardUrl });
     await say(`ready: ${server.url} (Ray ${about.rayVersion} at ${about.dashboardUrl})`);
-    if (plan.login) await tellAccess(places, server.url, token, environment, home, say);
+    if (plan.login) await tellAccess(places, server, token, environment, home, say);
     const end = await Promise.race([pool.exited, aborted(ended)]);
     if (end !== null && end.kind === "failed") {
       await say(`the pool ended: ${end.error}`);
@@ -227,7 +227,14 @@ function writeConfigOnce(places: Places, flags: { readonly [K in ConfigKey]?: un
   );
 }
 
-async function tellAccess(places: Places, url: string, token: string, environment: Environment, home: string, say: Talk): Promise<void> {
+async function tellAccess(
+  places: Places,
+  { url, fingerprint }: RunningServer,
+  token: string,
+  environment: Environment,
+  home: string,
+  say: Talk,
+): Promise<void> {
   const path = contextPath(environment, home);
   if (existsSync(path)) {
     const isKept = existsSync(places.adminTokenFile) && readFileSync(places.adminTokenFile, "utf8").trim() === token;
@@ -239,7 +246,7 @@ async function tellAccess(places: Places, url: string, token: string, environmen
     return;
   }
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileSync(path, contextText(url, token), { mode: 0o600, flag: "wx" });
+  writeFileSync(path, contextText(url, token, { caFile: null, fingerprint }), { mode: 0o600, flag: "wx" });
   await say(`you are logged in as the admin (${path}); try: verlpool nodes`);
 }
 
