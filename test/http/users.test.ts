@@ -84,6 +84,29 @@ describe("rotation", () => {
   });
 });
 
+describe("an open stream", () => {
+  test("ends when its token is rotated away, or its user disabled; one whose token works on stays open", async () => {
+    const url = await world.app.listen({ host: "127.0.0.1", port: 0 });
+    const follow = async (token: string): Promise<{ readonly isOpen: () => boolean; readonly ended: Promise<void> }> => {
+      const taskId = await world.submit(token);
+      const answer = await fetch(`${url}/api/v2/tasks/${taskId}/logs?follow=true`, { headers: { authorization: `Bearer ${token}` } });
+      expect(answer.status).toBe(200);
+      let isOpen = true;
+      return { isOpen: () => isOpen, ended: answer.text().then(() => void (isOpen = false)) };
+    };
+    for (const id of ["alice", "bob"]) await admin("POST", "/users", { user_id: id });
+    const [rotated, kept] = [await create(), await create()];
+    const [ofRotated, ofKept, ofBob] = [await follow(rotated.token), await follow(kept.token), await follow(await world.user("bob"))];
+    expect([ofRotated, ofKept, ofBob].map((stream) => stream.isOpen())).toEqual([true, true, true]);
+    await admin("POST", `/users/alice/tokens/${rotated.token_id}:rotate`, {});
+    await admin("POST", "/users/bob:disable");
+    await Promise.all([ofRotated.ended, ofBob.ended]);
+    expect(ofKept.isOpen()).toBe(true);
+    await admin("DELETE", `/users/alice/tokens/${kept.token_id}`);
+    await ofKept.ended;
+  });
+});
+
 describe("the audit trail", () => {
   test("tells of each thing the admin did to a user, once, with source and request id, and holds no secret", async () => {
     await admin("POST", "/users", { user_id: "alice", display_name: "Alice" });

@@ -4,12 +4,13 @@ import { migrate } from "../../src/store/migrate.ts";
 import { MIGRATIONS } from "../../src/store/migrations/list.ts";
 import { openPostgres } from "../../src/store/postgres.ts";
 import type { Store } from "../../src/control/ports.ts";
+import { AUDIT } from "../support/audit-samples.ts";
 import { manualClock, openTestStore, postgresDatabase } from "../support/databases.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
 import { rounds, runAgainstModel } from "../support/store-model.ts";
 import { addHistory, pageQueries, planOf } from "../support/store-plans.ts";
 import { storeSuite } from "../support/store-suite.ts";
-import { CREATED, moveTo, newTask, NOW } from "../support/task-samples.ts";
+import { CREATED, moveTo, newTask, newUser, NOW } from "../support/task-samples.ts";
 
 let server: PostgresServer | null = null;
 
@@ -65,15 +66,49 @@ describe("two servers on one Postgres", () => {
     });
   });
 
-  it("keep a user's limit between them", async () => {
+  it.each([
+    { maxQueued: 5, submitsPerMinute: null },
+    { maxQueued: null, submitsPerMinute: 5 },
+  ])("keep a user's limit between them: %o", async (limits) => {
     await withTwoServers(async (one, two) => {
       const outcomes = await Promise.all(
         Array.from({ length: 20 }, async (_, n) =>
-          (n % 2 === 0 ? one : two).tasks.insertTask(newTask(`t${n}`), CREATED, null, { maxQueued: 5, submitsPerMinute: null }, () => ""),
+          (n % 2 === 0 ? one : two).tasks.insertTask(newTask(`t${n}`), CREATED, null, limits, () => ""),
         ),
       );
       expect(outcomes.filter((outcome) => outcome.kind === "created")).toHaveLength(5);
       expect(await one.tasks.listOpen()).toHaveLength(5);
+    });
+  });
+
+  it("rotate a token once, though both are asked, and keep both changes of a user's limits", async () => {
+    await withTwoServers(async (one, two) => {
+      await one.users.insertUser(newUser("alice"), AUDIT);
+      const token = {
+        tokenId: "tok_1",
+        userId: "alice",
+        name: "ci",
+        scope: "full",
+        last4: "abcd",
+        createdAt: NOW,
+        expiresAt: null,
+        revokedAt: null,
+        lastUsedAt: null,
+        replacedBy: null,
+      } as const;
+      await one.users.insertToken(token, "hash", AUDIT);
+      const rotations = await Promise.all(
+        [one, two, one, two].map(async (each, n) => {
+          const successor = { tokenId: `tok_new${n}`, hash: `hash ${n}`, last4: "efgh", expiresAt: undefined };
+          return await each.users.rotateToken("alice", "tok_1", NOW, NOW, successor, { ...AUDIT, action: "token.rotate" });
+        }),
+      );
+      expect(rotations.map((outcome) => outcome.kind).sort()).toEqual(["refused", "refused", "refused", "rotated"]);
+      await Promise.all([
+        one.users.setUserLimits("alice", { maxGpus: 8 }, () => AUDIT),
+        two.users.setUserLimits("alice", { maxRunning: 2 }, () => AUDIT),
+      ]);
+      expect((await two.users.getUser("alice"))?.limits).toMatchObject({ maxGpus: 8, maxRunning: 2 });
     });
   });
 

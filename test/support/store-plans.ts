@@ -16,7 +16,7 @@ const NO_FILTER: AuditFilter = { actor: null, action: null, target: null, userId
 type NamedQuery = { readonly name: string; readonly query: Compilable; readonly index: string };
 
 export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly NamedQuery[] {
-  const audit = (filter: Partial<AuditFilter>) => auditQuery(db, { ...NO_FILTER, ...filter }, { at: 2, id: 2 }, 50);
+  const audit = (filter: Partial<AuditFilter>) => auditQuery(db, { ...NO_FILTER, ...filter }, { at: 15_000, id: 15_000 }, 50);
   const list = (filter: Partial<TaskFilter>) => listQuery(db, dialect, { ...ALL, ...filter }, 15_000, 50);
   return [
     { name: "list of all", query: list({}), index: "sqlite_autoindex_tasks_2" },
@@ -32,9 +32,9 @@ export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly Name
     { name: "attempts", query: attemptsQuery(db, "t1"), index: "sqlite_autoindex_attempts_2" },
     { name: "n-th newest of a user", query: nthNewestQuery(db, "alice", 100), index: "tasks_user" },
     { name: "audit", query: audit({}), index: "audit_at" },
-    { name: "audit of a time", query: audit({ after: 1, before: 2 }), index: "audit_at" },
-    { name: "audit of a user", query: audit({ userId: "alice", after: 1 }), index: "audit_user_id" },
-    { name: "audit of a target", query: audit({ target: "tok_1" }), index: "audit_target" },
+    { name: "audit of a time", query: audit({ after: 1, before: 14_000 }), index: "audit_at" },
+    { name: "audit of a user", query: audit({ userId: "u5", after: 1 }), index: "audit_user_id" },
+    { name: "audit of a target", query: audit({ target: "h77" }), index: "audit_target" },
     { name: "audit of an action", query: audit({ action: "token.create" }), index: "audit_action" },
     { name: "audit by an actor", query: audit({ actor: "admin" }), index: "audit_actor" },
     { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), index: "sqlite_autoindex_attempts_2" },
@@ -49,7 +49,7 @@ export async function planOf(db: Kysely<Tables>, dialect: Dialect, query: Compil
   return rows.map((row) => row["detail"] ?? row["QUERY PLAN"] ?? "").join("\n");
 }
 
-/** `count` ended tasks like the task `t1`, with one ended attempt and three events each. */
+/** `count` ended tasks like the task `t1`, with one ended attempt, three events and one audit row each. */
 export async function addHistory(db: Kysely<Tables>, dialect: Dialect, count: number): Promise<void> {
   const numbers = `with recursive counter(n) as (select 1 union all select n + 1 from counter where n < ${count})`;
   const copied =
@@ -65,7 +65,9 @@ export async function addHistory(db: Kysely<Tables>, dialect: Dialect, count: nu
       (seq) => `insert into events (task_id, seq, at, actor, type, data)
        select task_id, ${seq}, created_at, 'system', 'state_changed', '{}' from tasks where state = 'SUCCEEDED'`,
     ),
+    `${numbers} insert into audit (at, actor, action, target, user_id, data)
+       select n, 'admin', case n % 50 when 0 then 'token.create' else 'task.cancel' end, 'h' || n, 'u' || (n % 100), '{}' from counter`,
   ];
   for (const statement of statements) await sql.raw(statement).execute(db);
-  if (dialect === "postgres") for (const table of ["tasks", "attempts", "events"]) await sql.raw(`analyze ${table}`).execute(db);
+  if (dialect === "postgres") for (const table of ["tasks", "attempts", "events", "audit"]) await sql.raw(`analyze ${table}`).execute(db);
 }
