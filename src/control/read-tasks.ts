@@ -1,5 +1,5 @@
 /** Reads of tasks for a principal: own tasks for a user, all for the admin. Another user's task is not found, exactly like a missing one. */
-import { maySee } from "../domain/access.ts";
+import { actorOf, maySee } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
 import { isTaskId } from "../domain/ids.ts";
 import type { Attempt, Principal, Task, TaskEvent } from "../domain/types.ts";
@@ -63,12 +63,13 @@ export type EventPage = { readonly rows: readonly TaskEvent[]; readonly nextCurs
 export async function listEvents(
   store: Store,
   cursors: Cursors,
+  principal: Principal,
   task: Task,
   after: number | null,
   cursor: string | null,
   limit: number,
 ): Promise<EventPage> {
-  const bound = `events ${task.taskId}`;
+  const bound = `events ${actorOf(principal)} ${task.taskId}`;
   const from = cursor === null ? (after ?? 0) : Number(cursors.read(cursor, bound));
   const page: Page<TaskEvent> = await store.tasks.events(task.taskId, from, limit);
   const last = page.rows.at(-1);

@@ -105,11 +105,11 @@ describe("lists", () => {
       const outcome = await store.tasks.change(moveTo(current, state, { events: [moved("x")] }));
       if (outcome.kind === "applied") current = outcome.task;
     }
-    const first = await listEvents(store, CURSORS, current, null, null, 2);
-    const second = await listEvents(store, CURSORS, current, null, first.nextCursor, 2);
+    const first = await listEvents(store, CURSORS, user("alice"), current, null, null, 2);
+    const second = await listEvents(store, CURSORS, user("alice"), current, null, first.nextCursor, 2);
     expect([...first.rows, ...second.rows].map((event) => event.seq)).toEqual([1, 2, 3, 4]);
     expect(second.nextCursor).toBeNull();
-    expect((await listEvents(store, CURSORS, current, 3, null, 10)).rows.map((event) => event.seq)).toEqual([4]);
+    expect((await listEvents(store, CURSORS, user("alice"), current, 3, null, 10)).rows.map((event) => event.seq)).toEqual([4]);
   });
 });
 

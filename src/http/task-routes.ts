@@ -69,6 +69,7 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
       const page = await listEvents(
         deps.store,
         deps.cursors,
+        call.principal,
         await find(call),
         call.query.after ?? null,
         call.query.cursor ?? null,

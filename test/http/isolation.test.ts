@@ -79,6 +79,7 @@ test("a cursor of alice's is for bob what no cursor at all is", async () => {
     const made = await world.call("GET", `${bobsUrl}?limit=1&cursor=${"A".repeat(cursor.length)}`, bob);
     expect([stolen.status, stolen.text], bobsUrl).toEqual([400, made.text]);
     expect(stolen.json().code).toBe("bad_cursor");
+    expect((await world.call("GET", `${hersUrl}?limit=1&cursor=${cursor}`, ADMIN_TOKEN)).status, hersUrl).toBe(400);
   }
 });
 
