@@ -23,7 +23,7 @@ function of(code: ProblemCode, detail: string, headers: { readonly [name: string
 function fromAppError(error: AppError): Refusal {
   const headers: { [name: string]: string } = {};
   if (error.code === "missing_token" || error.code === "invalid_token") headers["WWW-Authenticate"] = "Bearer";
-  if (error.retryAfterS !== null) headers["Retry-After"] = String(Math.ceil(error.retryAfterS));
+  if (error.retryAfterS !== null) headers["Retry-After"] = String(Math.max(1, Math.ceil(error.retryAfterS)));
   const errors = error.fields.length > 0 ? error.fields : undefined;
   return { body: problem(error.code, error.message, errors), headers, unexpected: false };
 }

@@ -1,10 +1,12 @@
 /** `verlpool down` and `verlpool status`: the pool of this machine, by what `up` recorded. */
+import { trustingFetch } from "../../cli/tls-trust.ts";
 import type { OutputStream } from "../../cli/world.ts";
 import { endLeftoverPool } from "../../pool/local-pool.ts";
 import { isAlive, signalProcess } from "../../pool/process-record.ts";
+import { readApiFile } from "../../storage/api-file.ts";
 import { clock } from "../clock.ts";
 import type { Environment } from "../load-config.ts";
-import { localRoot, placesOf } from "./places.ts";
+import { CLUSTER, localRoot, placesOf } from "./places.ts";
 import { readRecord, removeRecord } from "./run-record.ts";
 
 /** `up` itself drains for 30 s and then kills; longer than this is broken. */
@@ -57,7 +59,7 @@ export async function statusCommand(
   const state = !alive ? "down" : record.url === null ? "starting" : "up";
   const processes =
     record === null ? [] : [record.up, ...record.processes].map((one) => ({ name: one.name, pid: one.pid, alive: isAlive(one) }));
-  const ready = alive && record.url !== null ? await readiness(record.url) : null;
+  const ready = alive && record.url !== null ? await readiness(record.url, root) : null;
   const view = {
     root,
     state,
@@ -75,9 +77,11 @@ export async function statusCommand(
 
 type Readiness = { readonly status: string; readonly rayIsOpen: boolean };
 
-async function readiness(url: string): Promise<Readiness> {
+async function readiness(url: string, root: string): Promise<Readiness> {
+  const fingerprint = readApiFile(root, CLUSTER)?.caFingerprint ?? null;
+  const ask = url.startsWith("https:") ? trustingFetch()({ ca: null, fingerprint }) : fetch;
   try {
-    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
+    const answer = await ask(`${url}/readyz`, { signal: AbortSignal.timeout(5_000) });
     const { status, checks } = (await answer.json()) as { status: string; checks?: { ray_door?: { status: string } } };
     return { status, rayIsOpen: checks?.ray_door?.status === "degraded" };
   } catch {
