@@ -79,7 +79,8 @@ function connect(path: string, readOnly: boolean, settings: readonly string[]): 
   }
 }
 
-function kyselyOn(database: DatabaseSync): Kysely<Tables> {
+/** The queries of the store on a connection that is open; the simulation has one of its own. */
+export function kyselyOn(database: DatabaseSync): Kysely<Tables> {
   return new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapt(database) }) });
 }
 

@@ -1,0 +1,67 @@
+/** Every fault that the simulation knows: how often a plan holds it, how long it lasts, and what it is. `docs/simulation.md` says what is left out. */
+
+type FaultRow = { readonly weight: number; readonly lastsS: readonly [shortest: number, longest: number]; readonly what: string };
+
+export const FAULTS = {
+  "ray.down": { weight: 3, lastsS: [1, 200], what: "the dashboard refuses connections; nothing arrives" },
+  "ray.slow": { weight: 2, lastsS: [5, 120], what: "each answer takes up to 10 s" },
+  "ray.post.lost": { weight: 3, lastsS: [5, 90], what: "a POST never arrives, the client times out" },
+  "ray.post.no_answer": { weight: 4, lastsS: [5, 90], what: "a POST is carried out, its answer is lost or is a 500" },
+  "ray.post.late": {
+    weight: 4,
+    lastsS: [5, 90],
+    what: "a POST times out and is carried out up to 4 minutes later, by whatever head is there then",
+  },
+  "ray.get.unknown": { weight: 3, lastsS: [5, 120], what: "a GET times out, or answers 5xx, HTML, half a JSON or another id" },
+  "ray.get.absent": { weight: 4, lastsS: [5, 90], what: "a GET answers 404 for a job that Ray knows" },
+  "ray.get.lie": {
+    weight: 4,
+    lastsS: [5, 120],
+    what: "a GET answers a status that is not so: FAILED for what lives, RUNNING for what is dead",
+  },
+  "ray.stale_session": { weight: 2, lastsS: [5, 60], what: "the head answers with the session name of the head before it" },
+  "ray.stop.ignored": { weight: 3, lastsS: [20, 300], what: "a stop is answered and does nothing" },
+  "ray.stop.late": { weight: 2, lastsS: [20, 300], what: "a stop takes effect up to 2 minutes later" },
+  "ray.start.slow": { weight: 3, lastsS: [10, 120], what: "a job stays PENDING for up to 8 minutes before its entrypoint runs" },
+  "ray.start.fails": { weight: 2, lastsS: [10, 120], what: "a job ends FAILED before its entrypoint runs" },
+  "ray.nodes.late": { weight: 2, lastsS: [10, 120], what: "the report of used GPUs is up to 30 s old" },
+  "ray.nodes.missing": { weight: 2, lastsS: [5, 90], what: "the list of nodes fails, or lacks a node" },
+  "ray.split": { weight: 2, lastsS: [20, 150], what: "two heads answer in turn, each with its own memory" },
+  "head.empty": { weight: 4, lastsS: [3, 90], what: "the head dies and comes back with an empty memory; raylets die about 50 s later" },
+  "head.restored": {
+    weight: 4,
+    lastsS: [3, 90],
+    what: "the head dies and comes back with its memory; PENDING jobs are lost, some start all the same",
+  },
+  "storage.hang": { weight: 3, lastsS: [5, 150], what: "the server's mount does not answer; what was asked may be carried out later" },
+  "storage.error": { weight: 3, lastsS: [5, 90], what: "the server's calls to storage fail, before or after they took effect" },
+  "storage.slow": { weight: 2, lastsS: [5, 90], what: "the server's calls to storage take up to 9 s" },
+  "storage.full": { weight: 2, lastsS: [5, 120], what: "no write finds space, neither the server's nor a launcher's" },
+  "storage.stale": { weight: 4, lastsS: [20, 200], what: "what the server reads is as old as stale_s allows" },
+  "node.power": { weight: 3, lastsS: [5, 300], what: "a node loses power and comes back" },
+  "node.leaves": { weight: 2, lastsS: [30, 300], what: "a node leaves the pool, its jobs drained or not, and joins again" },
+  "node.cut_storage": { weight: 4, lastsS: [5, 250], what: "a node can't reach storage" },
+  "node.cut_head": { weight: 3, lastsS: [5, 200], what: "a node can't reach the head: Ray calls it dead, its processes live" },
+  "node.frozen": { weight: 4, lastsS: [5, 300], what: "all processes of a node stand still, then go on" },
+  "launcher.frozen": { weight: 4, lastsS: [5, 300], what: "a launcher and its tree stand still, then go on" },
+  "launcher.killed": { weight: 4, lastsS: [0, 0], what: "SIGKILL of a launcher: its tree dies with it, no result is written" },
+  "launcher.inner_killed": { weight: 2, lastsS: [0, 0], what: "SIGKILL of the inner launcher: the outer one writes the result" },
+  "launcher.termed": { weight: 2, lastsS: [0, 0], what: "SIGTERM to a launcher from Ray or the node" },
+  "gpu.leftover": { weight: 2, lastsS: [10, 120], what: "an actor outlives its driver and keeps its GPU" },
+  "gpu.stranger": { weight: 2, lastsS: [10, 200], what: "somebody else takes a GPU of the pool through Ray" },
+  "server.crash": { weight: 5, lastsS: [1, 60], what: "kill -9 of the server at an instant" },
+  "server.crash_at_call": {
+    weight: 6,
+    lastsS: [1, 20],
+    what: "kill -9 of the server at one of its next awaits, before or after the call took effect",
+  },
+  "server.failpoint": { weight: 5, lastsS: [30, 200], what: "kill -9 of the server at a named line" },
+  "server.stops": { weight: 2, lastsS: [1, 20], what: "SIGTERM of the server: the pass in flight is broken off" },
+  "server.paused": { weight: 4, lastsS: [5, 120], what: "a server stands still, then goes on with what it was about to do" },
+  "server.clock": { weight: 3, lastsS: [0, 0], what: "a server's wall clock jumps by seconds, an hour or ten years, either way" },
+  "worker.clock": { weight: 2, lastsS: [0, 0], what: "the wall clock of a node jumps" },
+  "database.error": { weight: 3, lastsS: [3, 60], what: "the database refuses, or breaks off after a commit took place" },
+  "database.slow": { weight: 2, lastsS: [5, 60], what: "each call to the database takes up to 4 s" },
+} as const satisfies { readonly [kind: string]: FaultRow };
+
+export type FaultKind = keyof typeof FAULTS;

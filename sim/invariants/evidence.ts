@@ -1,0 +1,42 @@
+import type { Attempt } from "../../src/domain/types.ts";
+import type { World } from "../world/model.ts";
+import type { Invariant } from "./invariant.ts";
+
+/** Whatever Ray answered or did not: a step in an attempt's life has its proof in the world (protocol.md rules 3, 6). */
+export const evidence: Invariant = {
+  id: "I9",
+  text: "no transport error, 5xx, garbage, 404 or untrue status moves an attempt: each move has its evidence on storage, or in what Ray accepted",
+  onTask: (world, { before, after }) => {
+    for (const [index, attempt] of after.attempts.entries()) {
+      const old = before?.attempts[index];
+      if (old?.state === attempt.state) continue;
+      const broken = lacks(world, attempt);
+      if (broken !== null) return `${attempt.submissionId} becomes ${attempt.state}: ${broken}`;
+    }
+    return null;
+  },
+};
+
+function lacks(world: World, attempt: Attempt): string | null {
+  const files = world.directories.get(attempt.submissionId)?.files;
+  const claim = files?.claim ?? null;
+  const hasResult = claim?.by === "launcher" && files?.result?.nonce === claim.nonce;
+  switch (attempt.state) {
+    case "SUBMITTING":
+      return files === undefined ? "its directory was not made before" : null;
+    case "SUBMITTED":
+      return world.ray.accepted.has(attempt.submissionId) ? null : "Ray never accepted it";
+    case "RUNNING":
+      return claim?.by === "launcher" && claim.nonce === attempt.claimNonce ? null : "no launcher has its claim";
+    case "SUCCEEDED":
+      return hasResult && files?.result?.exitCode === 0 ? null : "no result says exit 0";
+    case "FAILED":
+      return hasResult ? null : "it has no result";
+    case "NEVER_STARTED":
+      return claim?.by === "server" ? null : "the server does not hold its claim";
+    case "LOST":
+      return claim?.by === "launcher" ? null : "it never started";
+    case "CANCELED":
+      return claim === null ? "nobody holds its claim" : null;
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * What will be done to one world, made from its seed before it begins: the pool, the submissions, what users do, and every fault with its time.
+ * A plan is data, so a failing one can be made smaller by leaving items out; the rest keeps its times and its chance.
+ */
+import type { Workload } from "../src/domain/types.ts";
+import { type Random, randomOf } from "./engine/random.ts";
+import { type FaultKind, FAULTS } from "./faults.ts";
+
+export type Settings = {
+  readonly maxRunningTasks: number;
+  readonly retryIntervalMs: number;
+  readonly tickMs: number;
+  readonly startTimeoutMs: number;
+  readonly selfFenceMs: number;
+  readonly graceMs: number;
+  readonly staleMs: number;
+  readonly quarantineMs: number;
+  readonly maxLosses: number;
+  readonly backoffMs: number;
+  readonly handOverMs: number;
+  readonly reserveAfterMs: number;
+};
+
+export type NodePlan = { readonly name: string; readonly gpus: number; readonly cpus: number };
+export type UserPlan = { readonly userId: string; readonly maxRunning: number | null; readonly maxGpus: number | null };
+
+/** How the trainer of one attempt goes: after `runMs` of work it ends so. `hang` never ends by itself. */
+export type TrainerEnd = "ok" | "user_error" | "cuda_oom" | "host_oom" | "hang" | "killed" | "not_started" | "node_trouble";
+export type TrainerPlan = { readonly runMs: number; readonly end: TrainerEnd };
+
+export type SubmitItem = {
+  readonly kind: "submit";
+  readonly id: number;
+  readonly at: number;
+  readonly name: string;
+  readonly userId: string;
+  readonly workload: Workload;
+  readonly exclusive: boolean;
+  readonly nodes: number;
+  readonly gpus: number;
+  readonly priority: number;
+  readonly deadlineMs: number | null;
+  readonly maxRuntimeMs: number | null;
+  /** One for each attempt; the last one for all later ones. */
+  readonly trainers: readonly TrainerPlan[];
+  readonly containment: "pidns" | "userns" | "group";
+};
+
+export type UserItem = {
+  readonly kind: "cancel" | "hold" | "release" | "prioritize" | "disable" | "enable";
+  readonly id: number;
+  readonly at: number;
+  /** Name of the task, or the user id. */
+  readonly target: string;
+  readonly value: number;
+};
+
+export type FaultItem = {
+  readonly kind: "fault";
+  readonly id: number;
+  readonly at: number;
+  readonly fault: FaultKind;
+  readonly lastsMs: number;
+  /** For faults of single calls: how many of them it meets. */
+  readonly probability: number;
+  /** Picks the node, server, attempt or failpoint that it hits. */
+  readonly target: number;
+};
+
+export type Item = SubmitItem | UserItem | FaultItem;
+
+export type Plan = {
+  readonly seed: number;
+  /** `sqlite`: one server, started again after it ended. `postgres`: several at once, one of which leads. */
+  readonly database: "sqlite" | "postgres";
+  readonly servers: number;
+  readonly settings: Settings;
+  readonly nodes: readonly NodePlan[];
+  readonly users: readonly UserPlan[];
+  readonly items: readonly Item[];
+  /** When users and faults stop, and the world must come to rest. */
+  readonly calmAt: number;
+};
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+
+type Size = {
+  readonly tasks: readonly [number, number];
+  readonly faults: readonly [number, number];
+  readonly busyMs: readonly [number, number];
+};
+
+const SIZES: readonly (readonly [number, Size])[] = [
+  [70, { tasks: [1, 2], faults: [0, 4], busyMs: [2 * MINUTE, 5 * MINUTE] }],
+  [24, { tasks: [2, 5], faults: [2, 9], busyMs: [3 * MINUTE, 9 * MINUTE] }],
+  [6, { tasks: [5, 10], faults: [5, 20], busyMs: [5 * MINUTE, 20 * MINUTE] }],
+];
+
+export function makePlan(seed: number): Plan {
+  const random = randomOf(seed, "plan");
+  const size = random.weighted(SIZES);
+  const calmAt = random.int(...size.busyMs);
+  const nodes = planNodes(random);
+  const users = planUsers(random);
+  const database = random.chance(0.55) ? "sqlite" : "postgres";
+  const submissions = planSubmissions(random, random.int(...size.tasks), calmAt, nodes, users);
+  const others = [...planUserActs(random, submissions, calmAt), ...planFaults(random, random.int(...size.faults), calmAt, submissions)];
+  return {
+    seed,
+    database,
+    servers: database === "sqlite" ? 1 : random.int(1, 3),
+    settings: planSettings(random, database),
+    nodes,
+    users,
+    items: [...submissions, ...others].map((item, id) => ({ ...item, id })),
+    calmAt,
+  };
+}
+
+/** A leader that sleeps for longer than 6 s between two beats would be taken for frozen. */
+function planSettings(random: Random, database: Plan["database"]): Settings {
+  const network = random.chance(0.2);
+  const selfFenceMs = (network ? 90 : 30) * SECOND;
+  const graceMs = 20 * SECOND;
+  const staleMs = (network ? 65 : 0) * SECOND;
+  return {
+    maxRunningTasks: random.weighted([
+      [3, 1],
+      [3, 2],
+      [2, 4],
+      [1, 20],
+    ]),
+    retryIntervalMs: random.pick([20, 60]) * SECOND,
+    tickMs: random.pick(database === "sqlite" ? [2, 5, 8, 9] : [1, 2, 4]) * SECOND,
+    startTimeoutMs: random.pick([60, 120, 300]) * SECOND,
+    selfFenceMs,
+    graceMs,
+    staleMs,
+    quarantineMs: selfFenceMs + graceMs + staleMs + 30 * SECOND,
+    maxLosses: random.int(0, 4),
+    backoffMs: random.pick([5, 15, 30]) * SECOND,
+    handOverMs: random.pick([0, 5, 10]) * SECOND,
+    reserveAfterMs: random.pick([15, 60, 600]) * SECOND,
+  };
+}
+
+function planNodes(random: Random): readonly NodePlan[] {
+  const gpus = random.pick([1, 2, 4]);
+  return Array.from({ length: random.int(1, 3) }, (_, index) => ({
+    name: `n${index + 1}`,
+    gpus: random.chance(0.8) ? gpus : random.int(1, 4),
+    cpus: random.chance(0.8) ? 64 : 4,
+  }));
+}
+
+function planUsers(random: Random): readonly UserPlan[] {
+  return ["alice", "bob"].slice(0, random.int(1, 2)).map((userId) => ({
+    userId,
+    maxRunning: random.chance(0.15) ? random.int(1, 2) : null,
+    maxGpus: random.chance(0.15) ? random.int(2, 6) : null,
+  }));
+}
+
+function planSubmissions(
+  random: Random,
+  count: number,
+  calmAt: number,
+  nodes: readonly NodePlan[],
+  users: readonly UserPlan[],
+): readonly SubmitItem[] {
+  const largest = Math.max(...nodes.map((node) => node.gpus));
+  return Array.from({ length: count }, (_, index): SubmitItem => {
+    const workload = random.weighted<Workload>([
+      [3, "sft"],
+      [2, "grpo"],
+      [1, "ppo"],
+    ]);
+    const tooBig = random.chance(0.04);
+    return {
+      kind: "submit",
+      id: 0,
+      at: index === 0 ? random.int(0, 2 * SECOND) : random.int(0, Math.floor(calmAt * 0.6)),
+      name: `t${index + 1}`,
+      userId: random.pick(users).userId,
+      workload,
+      exclusive: workload !== "sft" && random.chance(0.4),
+      nodes: tooBig ? nodes.length + 1 : random.int(1, nodes.length),
+      gpus: random.int(1, largest),
+      priority: random.chance(0.25) ? random.int(-2, 2) : 0,
+      deadlineMs: random.chance(0.08) ? random.int(MINUTE / 2, calmAt) : null,
+      maxRuntimeMs: random.chance(0.12) ? random.int(20 * SECOND, 3 * MINUTE) : null,
+      trainers: planTrainers(random),
+      containment: random.weighted([
+        [16, "pidns"],
+        [3, "userns"],
+        [1, "group"],
+      ]),
+    };
+  });
+}
+
+function planTrainers(random: Random): readonly TrainerPlan[] {
+  return Array.from({ length: random.int(1, 4) }, () => ({
+    runMs:
+      random.weighted([
+        [6, random.int(4, 40)],
+        [3, random.int(40, 150)],
+        [1, random.int(150, 500)],
+      ]) * SECOND,
+    end: random.weighted<TrainerEnd>([
+      [70, "ok"],
+      [6, "user_error"],
+      [4, "cuda_oom"],
+      [3, "host_oom"],
+      [4, "hang"],
+      [5, "killed"],
+      [3, "not_started"],
+      [5, "node_trouble"],
+    ]),
+  }));
+}
+
+function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt: number): readonly UserItem[] {
+  const acts: UserItem[] = [];
+  const add = (kind: UserItem["kind"], target: string, at: number, value = 0): void => {
+    acts.push({ kind, id: 0, at: Math.min(at, calmAt - 1), target, value });
+  };
+  for (const { name, at, userId } of submissions) {
+    const later = (): number => at + random.int(0, random.chance(0.5) ? 15 * SECOND : calmAt - at);
+    if (random.chance(0.22)) add("cancel", name, later());
+    if (random.chance(0.1)) {
+      const held = later();
+      add("hold", name, held);
+      if (random.chance(0.8)) add("release", name, held + random.int(SECOND, 2 * MINUTE));
+    }
+    if (random.chance(0.1)) add("prioritize", name, later(), random.int(-3, 3));
+    if (random.chance(0.04)) {
+      const from = later();
+      add("disable", userId, from);
+      add("enable", userId, from + random.int(SECOND, 2 * MINUTE));
+    }
+  }
+  return acts;
+}
+
+/** A world meets a few kinds of faults, often; that finds more than a little of everything (FoundationDB's buggify). */
+function planFaults(random: Random, count: number, calmAt: number, submissions: readonly SubmitItem[]): readonly FaultItem[] {
+  const kinds = Object.keys(FAULTS) as FaultKind[];
+  const chosen = Array.from({ length: random.int(1, 5) }, () => random.weighted(kinds.map((kind) => [FAULTS[kind].weight, kind] as const)));
+  return Array.from({ length: count }, (): FaultItem => {
+    const fault = random.pick(chosen);
+    const [shortest, longest] = FAULTS[fault].lastsS;
+    return {
+      kind: "fault",
+      id: 0,
+      at: Math.min(calmAt - 1, timeOfFault(random, calmAt, submissions)),
+      fault,
+      lastsMs: random.int(shortest * SECOND, longest * SECOND),
+      probability: random.pick([0.2, 0.5, 1]),
+      target: random.int(0, 999),
+    };
+  });
+}
+
+/** Mostly when something is under way: around a submission, its start, and its first minute. */
+function timeOfFault(random: Random, calmAt: number, submissions: readonly SubmitItem[]): number {
+  const near = random.pick(submissions).at;
+  return random.weighted([
+    [4, Math.max(0, near + random.int(-4 * SECOND, 12 * SECOND))],
+    [3, near + random.int(10 * SECOND, 70 * SECOND)],
+    [3, random.int(0, calmAt - 1)],
+  ]);
+}

@@ -1,0 +1,142 @@
+/** What users ask for, through the use cases of a server that may die before it answers; then they ask again, a submission with the same key. */
+import { auditEntry, type Caller } from "../../src/control/audit.ts";
+import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../../src/control/change-task.ts";
+import { admit, type Submission, type SubmitDeps, submitTask } from "../../src/control/submit-task.ts";
+import { AppError } from "../../src/domain/app-error.ts";
+import type { Task } from "../../src/domain/types.ts";
+import { violate } from "../invariants/violate.ts";
+import type { SubmitItem, UserItem } from "../plan.ts";
+import { EPOCH_MS, type Server, type World } from "./model.ts";
+
+export const ADMIN: Caller = { actor: "admin", from: null, tokenId: null, requestId: null };
+const ASK_AGAIN_MS = 7_000;
+const MAX_TRIES = 200;
+
+/** Runs `ask` on a server; when no answer comes, or the answer is "try again", asks another time. */
+function untilAnswered(world: World, what: string, ask: (server: Server) => Promise<void>, tries = 0): void {
+  const alive = world.servers.filter((server) => server.alive);
+  const server = alive[world.random("which server").int(0, Math.max(0, alive.length - 1))];
+  let answered = false;
+  const again = (): void => {
+    if (!answered && tries < MAX_TRIES) untilAnswered(world, what, ask, tries + 1);
+    answered = true;
+  };
+  world.timeline.after(server === undefined ? 1_000 : ASK_AGAIN_MS + world.random("patience").int(0, 30_000), "no answer came", again);
+  if (server === undefined) return;
+  world.touched = true;
+  ask(server).then(
+    () => {
+      answered = true;
+    },
+    (error: unknown) => {
+      if (error instanceof AppError && error.code === "database_unavailable") return;
+      answered = true;
+      world.promises.refused.add(what.replace("submit ", ""));
+      world.trace.note(world.timeline.now(), "refused", () => `${what}: ${String(error)}`);
+      if (!(error instanceof AppError)) violate(world, "BUG", "a use case fails only with an AppError", `${what}: ${String(error)}`);
+    },
+  );
+}
+
+export function submit(world: World, item: SubmitItem): void {
+  untilAnswered(world, `submit ${item.name}`, async (server) => {
+    const deps = submitDeps(server);
+    const submission = submissionFrom(item);
+    const key = { key: item.name, bodyHash: item.name };
+    const earlier = await deps.store.tasks.earlierAnswer(item.userId, key, deps.clock.now());
+    const answer =
+      earlier?.kind === "replayed"
+        ? { taskId: (JSON.parse(earlier.answer) as { task_id: string }).task_id }
+        : await submitTask(deps, submission, await admit(deps, submission), key, (created) => JSON.stringify({ task_id: created.taskId }));
+    const known = world.promises.acknowledged.get(item.name);
+    if (known !== undefined && known !== answer.taskId)
+      violate(world, "I2", "the same key always gives the same task", `${item.name}: ${known} and then ${answer.taskId}`);
+    world.promises.acknowledged.set(item.name, answer.taskId);
+    world.trace.note(world.timeline.now(), "acknowledged", () => `${item.name} is ${answer.taskId}`);
+    server.loop.wake();
+    await deps.store.tasks.list({ userId: item.userId, states: null, workload: null, labels: {} }, null, 50);
+  });
+}
+
+export function userAct(world: World, item: UserItem): void {
+  const { kind } = item;
+  if (kind === "disable" || kind === "enable") {
+    untilAnswered(world, kind, async (server) => {
+      const state = kind === "disable" ? "DISABLED" : "ACTIVE";
+      await server.deps.store.users.setUserState(
+        item.target,
+        state,
+        auditEntry(ADMIN, server.deps.clock.now(), `user.${kind}`, item.target, item.target),
+      );
+      server.loop.wake();
+    });
+    return;
+  }
+  const taskId = world.promises.acknowledged.get(item.target);
+  if (taskId !== undefined) changeTask(world, taskId, kind, item.value);
+}
+
+export function changeTask(world: World, taskId: string, kind: "cancel" | "hold" | "release" | "prioritize", value = 0): void {
+  untilAnswered(world, `${kind} ${taskId}`, async (server) => {
+    const task = await changeThrough(server, taskId, kind, value);
+    world.promises.versions.set(taskId, Math.max(world.promises.versions.get(taskId) ?? 0, task.version));
+    if (kind === "cancel") world.promises.canceled.add(taskId);
+    world.trace.saw(`user ${kind}`);
+    server.loop.wake();
+  });
+}
+
+function changeThrough(server: Server, taskId: string, kind: "cancel" | "hold" | "release" | "prioritize", value: number): Promise<Task> {
+  const deps = { store: server.deps.store, clock: server.deps.clock };
+  switch (kind) {
+    case "cancel":
+      return cancelTask(deps, taskId, ADMIN);
+    case "hold":
+      return holdTask(deps, taskId, ADMIN);
+    case "release":
+      return releaseTask(deps, taskId, ADMIN);
+    case "prioritize":
+      return prioritizeTask(deps, taskId, value, ADMIN);
+  }
+}
+
+function submitDeps(server: Server): SubmitDeps {
+  const { store, commands, clock, ids } = server.deps;
+  const common: SubmitDeps["common"] = {
+    check: async () => Promise.resolve({ kind: "ok" }),
+    verlVersion: async () => Promise.resolve("0.9.1"),
+    hasModel: async () => Promise.resolve("there"),
+  };
+  return { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } };
+}
+
+function submissionFrom(item: SubmitItem): Submission {
+  return {
+    userId: item.userId,
+    by: { ...ADMIN, actor: `user:${item.userId}` },
+    specText: `workload: ${item.workload}\n`,
+    spec: {
+      workload: item.workload,
+      codePath: "/private/common/code/verl",
+      modelId: "Qwen/Qwen2.5-0.5B-Instruct",
+      trainFile: "/private/common/datasets/train.parquet",
+      valFile: null,
+      nnodes: item.nodes,
+      nGpusPerNode: item.gpus,
+      totalEpochs: 1,
+      totalTrainingSteps: null,
+      saveFreq: 10,
+      testFreq: -1,
+      trainerDevice: null,
+    },
+    specWarnings: [],
+    lineOf: () => ({ line: null, column: null }),
+    name: item.name,
+    // The world's command source finds the submission by it.
+    profile: item.name,
+    priority: item.priority,
+    labels: {},
+    deadline: item.deadlineMs === null ? null : EPOCH_MS + item.deadlineMs,
+    maxRuntimeMs: item.maxRuntimeMs,
+  };
+}
