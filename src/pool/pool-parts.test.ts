@@ -124,6 +124,7 @@ test("of the parent's environment only harmless names reach Ray, and the token o
     RAY_AUTH_MODE: "token",
     RAY_AUTH_TOKEN_PATH: "/state/ray-token",
     RAY_USAGE_STATS_ENABLED: "0",
+    RAY_enable_metrics_collection: "0",
     RAY_prestart_worker_first_driver: "0",
     SPT_NOENV: "1",
     RAY_NUM_REDIS_GET_RETRIES: "120",
@@ -135,7 +136,7 @@ test("of the parent's environment only harmless names reach Ray, and the token o
 
 test("without token authentication it is said off, and without durable storage none is named", () => {
   expect(rayEnv({ parentEnv: {}, python: "/v/bin/python", tag: "t", tokenFile: null, extra: {} })["RAY_AUTH_MODE"]).toBe("disabled");
-  expect(Object.keys(headEnv(null, { autoscaler: 1, dashboard: 2 }))).not.toContain("RAY_gcs_storage");
+  expect(Object.keys(headEnv(null))).not.toContain("RAY_gcs_storage");
 });
 
 test.for([

@@ -48,18 +48,12 @@ export type Planning = {
 
 const HEAD_ADDRESS = "127.0.0.2";
 const HEAD_STORE_BYTES = 80_000_000;
-const HEAD_PORT_COUNT = NODE_PORT_COUNT + 5;
+const HEAD_PORT_COUNT = NODE_PORT_COUNT + 3;
 
 export async function planPool(planning: Planning): Promise<PoolPlan> {
   const { python, install, shape } = planning;
   const ports = await chooseFreePorts(HEAD_PORT_COUNT + shape.workers * NODE_PORT_COUNT, Number.parseInt(planning.poolId.slice(0, 8), 16));
-  const [gcs, dashboard, client, autoscalerMetrics, dashboardMetrics] = ports.slice(NODE_PORT_COUNT) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [gcs, dashboard, client] = ports.slice(NODE_PORT_COUNT) as [number, number, number];
   const address = `${HEAD_ADDRESS}:${gcs}`;
 
   function plan(name: string, nodeAddress: string, argv: readonly string[], env: { readonly [name: string]: string }): PlannedNode {
@@ -74,7 +68,6 @@ export async function planPool(planning: Planning): Promise<PoolPlan> {
 
   const head = { name: "head", address: HEAD_ADDRESS, tempDir: join(planning.tempDir, "h"), objectStoreBytes: HEAD_STORE_BYTES };
   const headPorts = { ...nodePorts(ports.slice(0, NODE_PORT_COUNT)), gcs, dashboard, client };
-  const metrics = { autoscaler: autoscalerMetrics, dashboard: dashboardMetrics };
   const workers = Array.from({ length: shape.workers }, (_, index) => {
     const name = `worker-${index + 1}`;
     const nodeAddress = `127.0.0.${index + 3}`;
@@ -85,7 +78,7 @@ export async function planPool(planning: Planning): Promise<PoolPlan> {
     return plan(name, nodeAddress, argv, { ...WORKER_ENV, ...gpuEnv(shape, index) });
   });
   return {
-    head: plan("head", HEAD_ADDRESS, headArgv(python, head, headPorts), headEnv(install.hasDurableGcs ? planning.gcsDir : null, metrics)),
+    head: plan("head", HEAD_ADDRESS, headArgv(python, head, headPorts), headEnv(install.hasDurableGcs ? planning.gcsDir : null)),
     workers,
     address,
     dashboardUrl: `http://127.0.0.1:${dashboard}`,

@@ -33,6 +33,8 @@ export function rayEnv(given: RayEnv): Record<string, string> {
     RAY_USAGE_STATS_ENABLED: "0",
     // A raylet with 64 logical CPUs would otherwise start 64 Python processes for the first driver.
     RAY_prestart_worker_first_driver: "0",
+    // Ray's own metrics answer everybody, token or not, on every interface; nothing here reads them.
+    RAY_enable_metrics_collection: "0",
     SPT_NOENV: "1",
     ...PATIENT_START,
     ...given.extra,
@@ -41,14 +43,12 @@ export function rayEnv(given: RayEnv): Record<string, string> {
 }
 
 /** What only the head needs: usage reports each second, and a GCS that survives the head (null = this Ray has none). */
-export function headEnv(
-  gcsDir: string | null,
-  metricPorts: { readonly autoscaler: number; readonly dashboard: number },
-): Record<string, string> {
+export function headEnv(gcsDir: string | null): Record<string, string> {
   return {
     AUTOSCALER_UPDATE_INTERVAL_S: "1",
-    AUTOSCALER_METRIC_PORT: String(metricPorts.autoscaler),
-    DASHBOARD_METRIC_PORT: String(metricPorts.dashboard),
+    // No such port can be bound: Ray notes that in its log and goes on without (2.51 and 2.60).
+    AUTOSCALER_METRIC_PORT: "-1",
+    DASHBOARD_METRIC_PORT: "-1",
     ...(gcsDir === null ? {} : { RAY_gcs_storage: "rocksdb", RAY_gcs_storage_path: gcsDir }),
   };
 }

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RayCluster, RayJobs } from "../../src/control/ports.ts";
 import { createRayCluster } from "../../src/ray/cluster-client.ts";
 import { createRayJobs } from "../../src/ray/jobs-client.ts";
+import { createDoorCheck } from "../../src/ray/ray-door.ts";
 import { createRayHttp } from "../../src/ray/ray-http.ts";
 
 export type RayUnderTest = {
@@ -337,6 +338,15 @@ export function describeRayContract(name: string, start: () => Promise<RayUnderT
       expect(bare.status).toBe(differs.hasTokenAuth ? 401 : 404);
       expect(wrong.status).toBe(differs.hasTokenAuth ? 403 : 200);
       expect((await raw("GET", "/api/gcs_healthz", null, {})).text).toBe("success");
+    });
+
+    test("whether it asks for a token is told by a call without one", async () => {
+      const http = createRayHttp({ baseUrl: () => ray.baseUrl, tokenFile: () => null });
+      try {
+        expect(await createDoorCheck(http)(quiet)).toEqual({ kind: differs.hasTokenAuth ? "closed" : "open" });
+      } finally {
+        await http.close();
+      }
     });
   });
 }
