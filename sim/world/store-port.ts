@@ -3,6 +3,7 @@ import { AppError } from "../../src/domain/app-error.ts";
 import type { Store, TaskChange } from "../../src/control/ports.ts";
 import { makeAuditStore } from "../../src/store/audit-store.ts";
 import { makeSqliteLead } from "../../src/store/leader-sqlite.ts";
+import { makeQueueStore } from "../../src/store/queue-store.ts";
 import { makeTaskStore } from "../../src/store/task-store.ts";
 import { makeUserStore } from "../../src/store/user-store.ts";
 import { makeWriteQueue } from "../../src/store/write-queue.ts";
@@ -24,6 +25,7 @@ export function storePort(world: World, server: () => Server): Store {
     tasks: through(world, server, "tasks", tasks),
     users: through(world, server, "users", makeUserStore(db, queue.write, "sqlite")),
     audit: through(world, server, "audit", makeAuditStore(db)),
+    queue: through(world, server, "queue", makeQueueStore(db, queue.write)),
     leader: through(world, server, "leader", leader),
     close: () => queue.close(),
   };

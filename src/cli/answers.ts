@@ -31,6 +31,9 @@ export type JsonAnswers = {
   readonly prioritizeTask: r.TaskWire;
   readonly readCurves: r.CurvesWire;
   readonly readQueue: r.QueueWire;
+  readonly pauseQueue: z.infer<typeof r.PausedWire>;
+  readonly resumeQueue: z.infer<typeof r.PausedWire>;
+  readonly declareDead: r.AttemptWire;
   readonly listNodes: r.NodesWire;
   readonly listProfiles: Page<"profiles", ProfileView>;
 };

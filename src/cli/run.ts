@@ -1,5 +1,6 @@
 /** From argv to an exit code. */
 import { Command, CommanderError } from "commander";
+import { addAttempt } from "./commands/attempt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addCurves } from "./commands/curves.ts";
@@ -59,7 +60,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("Pool:");
   for (const add of [addQueue, addNodes, addProfiles]) add(program, bind);
   program.commandsGroup("Access:");
-  for (const add of [addLogin, addUser, addToken, addAudit]) add(program, bind);
+  for (const add of [addLogin, addUser, addToken, addAudit, addAttempt]) add(program, bind);
   program.commandsGroup("This machine:");
   addDiagnose(program, bind);
   addLocal(program, bind);

@@ -1,8 +1,8 @@
 /** From domain objects to their wire shapes: the one translator on the HTTP side. */
 import type { AuditRow } from "../domain/audit.ts";
 import type { Estimate } from "../domain/estimate.ts";
-import type { Attempt, Failure, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
-import type { AttemptWire, AuditWire, EstimateWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
+import type { Attempt, Failure, Pause, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
+import type { AttemptWire, AuditWire, EstimateWire, QueueWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
 
 export function instant(at: number): string {
   return new Date(at).toISOString();
@@ -71,6 +71,10 @@ export function renderAttempt(attempt: Attempt): AttemptWire {
     resumed_from: attempt.resumedFrom === null ? null : { submission_id: attempt.resumedFrom.submissionId, step: attempt.resumedFrom.step },
     job_dir: `/private/users/${attempt.userId}/jobs/${attempt.submissionId}`,
   };
+}
+
+export function renderPause(pause: Pause | null): QueueWire["paused"] {
+  return pause === null ? null : { at: instant(pause.at), by: pause.actor, reason: pause.reason };
 }
 
 export function renderEstimate(estimate: Estimate | undefined): EstimateWire | null {

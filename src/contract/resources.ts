@@ -230,11 +230,18 @@ export const MeWire = z
   .meta({ id: "Me" });
 export type MeWire = z.infer<typeof MeWire>;
 
+const PauseWire = z
+  .object({ at: Instant, by: z.string(), reason: z.string().nullable() })
+  .nullable()
+  .meta({ description: "Null = not paused" });
+export const PausedWire = z.object({ paused: PauseWire });
+
 export const QueueWire = z
   .object({
     running: z.array(TaskSummaryWire),
     waiting: z.array(TaskSummaryWire.extend({ position: z.int() })),
     hidden: z.int().meta({ description: "Tasks of other users in the queue, a count only" }),
+    paused: PauseWire,
     notes: z.array(z.string()).meta({ description: "What holds the queue as a whole, in words" }),
   })
   .meta({ id: "Queue" });

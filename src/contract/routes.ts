@@ -100,6 +100,14 @@ const SetLimits = z.strictObject({
 });
 const Prioritize = z.strictObject({ priority: z.int().min(-100).max(100) });
 
+/** Why an operator did something: one line, for those who read it later. */
+const reason = z
+  .string()
+  .min(1)
+  .max(500)
+  // oxlint-disable-next-line no-control-regex
+  .regex(/^[^\u0000-\u001f\u007f-\u009f\ud800-\udfff]+$/u, "must be one line without control characters");
+
 const page = { limit, cursor };
 
 export const ROUTES = {
@@ -427,6 +435,39 @@ export const ROUTES = {
     status: 200,
     answer: json(r.QueueWire),
     errors: [],
+  },
+  pauseQueue: {
+    method: "POST",
+    path: "/api/v2/queue:pause",
+    access: "admin",
+    summary: "Start nothing for now; what runs goes on; idempotent",
+    query: none,
+    body: json(z.strictObject({ reason: reason.optional() })),
+    status: 200,
+    answer: json(r.PausedWire),
+    errors: [],
+  },
+  resumeQueue: {
+    method: "POST",
+    path: "/api/v2/queue:resume",
+    access: "admin",
+    summary: "Start tasks again; idempotent",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.PausedWire),
+    errors: [],
+  },
+  declareDead: {
+    method: "POST",
+    path: "/api/v2/attempts/{submission_id}:declare-dead",
+    access: "admin",
+    summary: "Vouch for the death of a silent attempt whose nodes are off",
+    query: none,
+    body: json(z.strictObject({ reason })),
+    status: 200,
+    answer: json(r.AttemptWire),
+    errors: ["wrong_state"],
   },
   listNodes: {
     method: "GET",

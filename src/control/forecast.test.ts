@@ -23,6 +23,7 @@ function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Parti
       latestAttempts: () => Promise.resolve(new Map(attempts.map((attempt) => [attempt.taskId, attempt]))),
       list: () => Promise.resolve({ rows: tasks.filter((task) => task.state === "SUCCEEDED"), hasMore: false }),
     },
+    queue: { pause: () => Promise.resolve(null) },
     users: { getUser: () => Promise.resolve(null) },
   } as unknown as Store;
   const settings = { maxRunningTasks: 1, retryIntervalMs: MINUTE, reserveAfterMs: 60 * MINUTE };

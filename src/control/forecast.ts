@@ -46,8 +46,12 @@ async function forecast(deps: ForecastDeps, extra: NewTask | null): Promise<Read
   const attempts = await deps.store.tasks.latestAttempts(open.filter((task) => isLive(task.state)).map((task) => task.taskId));
   const now = deps.clock.now();
   const users = await allowances(deps.store, open);
+  const paused = await deps.store.queue.pause();
   const spans = await spansOf(deps.store, open, attempts, now);
-  return estimate({ now, open, nodes, holds: holdsOf(attempts), ended: [], handingOver: [], users, settings: deps.settings }, spans);
+  return estimate(
+    { now, open, nodes, holds: holdsOf(attempts), ended: [], handingOver: [], users, paused, settings: deps.settings },
+    spans,
+  );
 }
 
 /** A new task as it would stand in the queue, behind all that are there. */

@@ -10,6 +10,7 @@ import type {
   Limits,
   NewTaskEvent,
   NodeView,
+  Pause,
   Placement,
   Progress,
   RayJobView,
@@ -78,6 +79,7 @@ export type AttemptPatch = {
   readonly node?: string | null;
   readonly raySession?: string | null;
   readonly claimNonce?: string | null;
+  readonly declaredDead?: Attempt["declaredDead"];
   readonly exitCode?: number | null;
   readonly signal?: string | null;
   readonly failure?: Failure | null;
@@ -243,6 +245,13 @@ export type UserStore = {
   readonly touchToken: (tokenId: string, at: number) => Promise<void>;
 };
 
+export type QueueStore = {
+  /** Null = not paused. */
+  readonly pause: () => Promise<Pause | null>;
+  /** True when it changed something; a pause of a paused queue keeps the first. */
+  readonly setPause: (pause: Pause | null, audit: AuditEntry) => Promise<boolean>;
+};
+
 export type LeaderStore = {
   /** Takes or keeps the lead. Null = another process leads. The epoch rises with every new leader. */
   readonly lead: (owner: string, at: number) => Promise<number | null>;
@@ -255,6 +264,7 @@ export type Store = {
   readonly tasks: TaskStore;
   readonly users: UserStore;
   readonly audit: AuditStore;
+  readonly queue: QueueStore;
   readonly leader: LeaderStore;
   readonly close: () => Promise<void>;
 };

@@ -3,7 +3,7 @@ import { maySee } from "../domain/access.ts";
 import { freeCapacity, type Hold, nodeFits, whyNoCapacity } from "../domain/capacity.ts";
 import { inOrder } from "../domain/scheduling.ts";
 import { isLive } from "../domain/task-state.ts";
-import type { Needs, NodeView, Principal, Task } from "../domain/types.ts";
+import type { Needs, NodeView, Pause, Principal, Task } from "../domain/types.ts";
 import type { Store } from "./ports.ts";
 import { type TaskRow, withAttempts } from "./read-tasks.ts";
 
@@ -11,6 +11,7 @@ export type QueueView = {
   readonly running: readonly TaskRow[];
   readonly waiting: readonly (TaskRow & { readonly position: number })[];
   readonly hidden: number;
+  readonly paused: Pause | null;
   readonly notes: readonly string[];
 };
 
@@ -33,6 +34,7 @@ export async function readQueue(
     running: rows.filter((row) => isLive(row.task.state)).toSorted((a, b) => a.task.seq - b.task.seq),
     waiting: waiting.toSorted((a, b) => a.position - b.position),
     hidden: open.length - visible.length,
+    paused: await store.queue.pause(),
     notes: idleNotes(open, order, await liveHolds(store, open), nodes, maxRunningTasks),
   };
 }

@@ -1,4 +1,4 @@
-/** The audit trail: what the admin did to users, their tokens and their tasks. What users do to their own tasks are events of those tasks. */
+/** The audit trail: what the admin did to users, their tokens, their tasks and the queue. What users do to their own tasks are events of those tasks. */
 
 export const AUDIT_ACTIONS = [
   "user.create",
@@ -13,6 +13,9 @@ export const AUDIT_ACTIONS = [
   "task.hold",
   "task.release",
   "task.prioritize",
+  "attempt.declare_dead",
+  "queue.pause",
+  "queue.resume",
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

@@ -30,6 +30,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     ended: [],
     handingOver: [],
     users: new Map(),
+    paused: null,
     settings,
     ...over,
   };

@@ -28,7 +28,7 @@ export type Ending =
   | { readonly kind: "result"; readonly result: AttemptResult }
   /** The server holds the claim: nothing of this attempt ever ran. */
   | { readonly kind: "never_started"; readonly why: Claim["why"] }
-  /** Rule 6c: the lease stood still for Q and the containment kills with the launcher. */
+  /** Rule 6c: the lease stood still for Q and the containment kills with the launcher, or an operator vouches for its death. */
   | { readonly kind: "lost" };
 
 export type Settlement =
@@ -82,6 +82,7 @@ function settleStarted(task: Task, attempt: Attempt, seen: Observation, claim: C
   if (result !== null) return { kind: "end", ending: { kind: "result", result } };
   const why = wantsStop(task, seen);
   if (why !== null && seen.files.stop === null) return { kind: "stop", why };
+  if (attempt.declaredDead !== null && seen.leaseStillMs >= timing.selfFenceMs) return { kind: "end", ending: { kind: "lost" } };
   const contained = claim.containment === "pidns" || claim.containment === "userns";
   if (contained && seen.leaseStillMs >= timing.quarantineMs) return { kind: "end", ending: { kind: "lost" } };
   if (seen.leaseStillMs >= timing.selfFenceMs) {

@@ -31,6 +31,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     ended: [],
     handingOver: [],
     users: new Map(),
+    paused: null,
     settings: SETTINGS,
     ...over,
   };
@@ -382,6 +383,7 @@ const anySnapshot = fc
       ended: all.slice(0, ended),
       handingOver: all.slice(0, Math.min(ended, handingOver)),
       users: new Map([["alice", { disabled: false, maxRunning: null, maxGpus }]]),
+      paused: null,
       settings: { ...SETTINGS, maxRunningTasks: limit },
     };
   });

@@ -6,7 +6,7 @@
 import { dueAt } from "./after-attempt.ts";
 import { freeCapacity, type Free, gpusOf, type Hold, place, take, whyNoCapacity } from "./capacity.ts";
 import { endsBefore, type Occupant, type Reservation, reserve, withoutReserved } from "./reservation.ts";
-import type { NodeView, Placement, Task, Waiting } from "./types.ts";
+import type { NodeView, Pause, Placement, Task, Waiting } from "./types.ts";
 import { isWaiting } from "./task-state.ts";
 
 export type Snapshot = {
@@ -22,6 +22,7 @@ export type Snapshot = {
   /** Those of `ended` that ended a moment ago: nobody overtakes a task that only waits for them. */
   readonly handingOver: readonly Hold[];
   readonly users: ReadonlyMap<string, UserAllowance>;
+  readonly paused: Pause | null;
   readonly settings: SchedulerSettings;
 };
 
@@ -124,6 +125,7 @@ function startOrHold(task: Task, round: Round): Decision {
   if (task.held) return { ...queued("held", "held; `verlpool release` lets it start"), nextRunAt: due };
   if (allowance?.disabled === true) return { ...queued("held", "its user is disabled"), nextRunAt: due };
   if (due !== null && now < due) return notDue(task, due, queued);
+  if (snapshot.paused !== null) return queued("paused", pauseText(snapshot.paused));
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
   if (running.length >= settings.maxRunningTasks) {
     if (round.ahead > 0) return behind();
@@ -146,6 +148,10 @@ function startOrHold(task: Task, round: Round): Decision {
   if (inTheWay.length > 0 && place(task.needs, round.free) !== null)
     return behind("fits now, but would delay a task that others have passed for too long; what that one needs is kept for it");
   return waitForCapacity(task, round);
+}
+
+export function pauseText({ actor, reason }: Pause): string {
+  return `the queue is paused by ${actor === "admin" ? "the admin" : actor}${reason === null ? "" : `: ${reason}`}`;
 }
 
 function waitForCapacity(task: Task, round: Round): HoldBack {

@@ -135,6 +135,8 @@ export type Attempt = {
   readonly node: string | null;
   readonly raySession: string | null;
   readonly claimNonce: string | null;
+  /** An operator's word that nothing of it lives any more, where no machine can tell. */
+  readonly declaredDead: { readonly at: number; readonly actor: string; readonly reason: string } | null;
   readonly placement: Placement;
   readonly exitCode: number | null;
   readonly signal: string | null;
@@ -155,6 +157,7 @@ export type EventType =
   | "attempt_ended"
   | "quarantine_started"
   | "quarantine_ended"
+  | "declared_dead"
   | "late_result"
   | "ray_disagrees"
   | "stalled"
@@ -178,6 +181,9 @@ export type TaskEvent = {
 };
 
 export type NewTaskEvent = Omit<TaskEvent, "seq" | "taskId" | "from" | "to" | "at">;
+
+/** Nothing is started while the queue is paused; what runs goes on. */
+export type Pause = { readonly at: number; readonly actor: string; readonly reason: string | null };
 
 export type UserState = "ACTIVE" | "DISABLED";
 

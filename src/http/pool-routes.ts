@@ -1,6 +1,6 @@
 /** The queue, the nodes, profiles, and what operators' probes read. */
 import { openApiDocument } from "../contract/openapi.ts";
-import { renderTaskSummary } from "../contract/render.ts";
+import { renderPause, renderTaskSummary } from "../contract/render.ts";
 import type { LoopView } from "../control/scheduler/loop.ts";
 import { pageOf, type PageRequest } from "../control/cursors.ts";
 import { readNodes, readQueue } from "../control/read-pool.ts";
@@ -29,6 +29,7 @@ export function poolRoutes(
         running: queue.running.map(summary),
         waiting: queue.waiting.map((row) => ({ ...summary(row), position: row.position })),
         hidden: queue.hidden,
+        paused: renderPause(queue.paused),
         notes: queue.notes,
       });
     },

@@ -57,9 +57,12 @@ async function migrateInside(
         `Install the newer verlpool, or restore a backup made before the upgrade.`,
     );
   }
+  let needed = minReader;
   for (const migration of migrations.filter((each) => each.version > version)) {
+    // A step that asks for less does not undo what an earlier one needs.
+    needed = Math.max(needed, migration.minReaderVersion);
     await put(db, "schema_version", String(migration.version));
-    await put(db, "min_reader_version", String(migration.minReaderVersion));
+    await put(db, "min_reader_version", String(needed));
     await migration.up(db, dialect);
   }
   const known = meta.get("database_id");

@@ -11,6 +11,7 @@ import { openPostgres } from "./postgres.ts";
 import { lockDatabase } from "./process-lock.ts";
 import { isOnNetwork, makeSqliteFile, openSqlite, type SqliteFiles } from "./sqlite.ts";
 import type { Tables } from "./tables.ts";
+import { makeQueueStore } from "./queue-store.ts";
 import { makeTaskStore } from "./task-store.ts";
 import { withTrouble } from "./trouble.ts";
 import { makeUserStore } from "./user-store.ts";
@@ -106,6 +107,7 @@ async function assemble(
     tasks: withTrouble(makeTaskStore(read, queue.write, dialect)),
     users: withTrouble(makeUserStore(read, queue.write, dialect)),
     audit: withTrouble(makeAuditStore(read)),
+    queue: withTrouble(makeQueueStore(read, queue.write)),
     leader: withTrouble({
       lead: makeLead(queue.write),
       ping: async () => {

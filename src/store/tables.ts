@@ -48,6 +48,7 @@ export type AttemptTable = {
   node: string | null;
   ray_session: string | null;
   claim_nonce: string | null;
+  declared_dead: string | null;
   placement: string;
   evidence: string | null;
   exit_code: number | null;
@@ -113,6 +114,7 @@ export type Tables = {
   events: EventTable;
   idempotency: { user_id: string; key: string; body_hash: string; task_id: string; answer: string; created_at: number };
   audit: AuditTable;
+  queue_pause: { one: number; at: number; actor: string; reason: string | null };
   leader: { one: number; epoch: number; owner: string | null; at: number | null };
   meta: { key: string; value: string };
 };

@@ -209,7 +209,7 @@ test("an id that matches several tasks is a usage error with the server's list o
 
 test.each([
   ["show", "getTask", taskWire({ state: "QUEUED" }), ["3d4c"]],
-  ["queue", "readQueue", { running: [], waiting: [], hidden: 0, notes: [] }, []],
+  ["queue", "readQueue", { running: [], waiting: [], hidden: 0, paused: null, notes: [] }, []],
   [
     "nodes",
     "listNodes",
@@ -273,20 +273,23 @@ test("queue shows running before waiting, positions, reasons, notes and how many
       { ...summaryWire({ held: true }), position: 2 },
     ],
     hidden: 3,
+    paused: { at: "2026-08-01T11:30:00.000Z", by: "admin", reason: "new \u001b[2Jdrivers" },
     notes: ["the head is down since 5 min"],
   };
   const cli = cliWorld({ routes: { readQueue: { json: queue } } });
   expect(await cli.run("queue")).toBe(0);
   const rows = cli.stdout().trimEnd().split("\n").slice(1);
   expect(rows[0]).toMatch(/RUNNING +alice +1m +step 12$/);
-  expect(rows[1]).toMatch(/^1 .*3 are free; starts in 10m$/);
+  expect(rows[1]).toMatch(/^1 .*3 are free; starts in 10m or later$/);
   expect(rows[2]).toMatch(/^2 .*held$/);
   expect(cli.stderr()).toContain("and 3 of other users");
+  expect(cli.stderr()).toMatch(/paused by admin 30m ago: new .*drivers/);
+  expect(cli.stderr()).not.toContain("\u001b[2J");
   expect(cli.stderr()).toContain("note: the head is down since 5 min");
 });
 
 test("an empty queue says so on stderr", async () => {
-  const cli = cliWorld({ routes: { readQueue: { json: { running: [], waiting: [], hidden: 0, notes: [] } } } });
+  const cli = cliWorld({ routes: { readQueue: { json: { running: [], waiting: [], hidden: 0, paused: null, notes: [] } } } });
   expect(await cli.run("queue")).toBe(0);
   expect(cli.stdout()).toBe("");
   expect(cli.stderr()).toContain("the queue is empty");

@@ -39,6 +39,7 @@ export function sampleAttempt(over: Partial<Attempt> = {}): Attempt {
     node: null,
     raySession: "session_1",
     claimNonce: null,
+    declaredDead: null,
     placement: [{ node: "n1", gpus: 1, cpus: 1 }],
     exitCode: null,
     signal: null,

@@ -5,6 +5,7 @@ import { storeFixture } from "./store-fixture.ts";
 import { auditSuite } from "./store-suite-audit.ts";
 import { changeSuite } from "./store-suite-changes.ts";
 import { lifeSuite } from "./store-suite-life.ts";
+import { queueSuite } from "./store-suite-queue.ts";
 import { readSuite } from "./store-suite-reads.ts";
 import { submissionSuite } from "./store-suite-submissions.ts";
 import { userSuite } from "./store-suite-users.ts";
@@ -17,6 +18,7 @@ export function storeSuite(database: TestDatabase): void {
     readSuite(on);
     userSuite(on);
     auditSuite(on);
+    queueSuite(on);
     lifeSuite(on);
   });
 }

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import type { PlanWire } from "../../contract/resources.ts";
-import { relativeTime, sheet, shellWord, table } from "../output.ts";
+import { sheet, shellWord, table } from "../output.ts";
 import { type Session, widthOf } from "../session.ts";
+import { startEstimate } from "./task-words.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 import { addSubmissionOptions, readSpec, sayWarnings, type SubmissionFlags, submissionQuery } from "./submission.ts";
@@ -19,13 +20,13 @@ function planText(session: Session, plan: PlanWire): string {
   const now = session.world.clock.now();
   const { needs, fit, estimate } = plan;
   const verdict = Object.hasOwn(VERDICT, fit.verdict) ? VERDICT[fit.verdict] : fit.verdict;
-  const start = estimate?.start_at_low ?? null;
+  const start = startEstimate({ estimate }, now);
   const head = sheet(
     [
       ["profile", visible(`${plan.profile.name} (verl ${plan.profile.verl_version})`)],
       ["needs", `${needs.nodes} × ${needs.gpus_per_node} GPU, ${needs.cpus_per_node} CPU a node`],
       ["fit", visible(verdict ?? "")],
-      ["position", `${plan.position} in the queue${start === null ? "" : `, starts about ${relativeTime(start, now)}`}`],
+      ["position", `${plan.position} in the queue${start === "" ? "" : `, starts ${start}`}`],
     ],
     session.paint,
   );

@@ -6,7 +6,7 @@ import { taskIdText } from "../parse-values.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
-import { progressText, startEstimate } from "./task-words.ts";
+import { endEstimate, progressText, startEstimate } from "./task-words.ts";
 
 export type ShowOptions = { readonly id: string; readonly json: boolean };
 
@@ -59,6 +59,7 @@ export function taskSheet(session: Session, task: TaskWire): string {
       ["state", `${paintState(session.paint, task.state)}${task.cancel_requested && !ended ? " (cancel requested)" : ""}`],
       ["waits", ended ? null : waitingText(task, now)],
       ["starts", ended || task.started_at !== null ? null : startEstimate(task, now)],
+      ["ends", ended ? null : endEstimate(task, now)],
       ["failure", failureLines(task).join("\n")],
       ["progress", visible(progressText(task))],
       ["attempt", attempt === null ? null : attemptText(attempt, task.attempts, now)],

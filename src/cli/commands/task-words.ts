@@ -23,11 +23,24 @@ export function noteText(task: TaskSummaryWire): string {
   return progressText(task);
 }
 
-/** `in 5m to in 20m`, or nothing. */
-export function startEstimate(task: TaskSummaryWire, now: number): string {
-  const low = task.estimate?.start_at_low ?? null;
-  const high = task.estimate?.start_at_high ?? null;
-  if (low === null && high === null) return "";
-  if (low === null || high === null || low === high) return relativeTime(low ?? high, now);
-  return `${relativeTime(low, now)} to ${relativeTime(high, now)}`;
+/** An instant less than this ahead is now. */
+const NOW_MS = 30_000;
+
+/** `in 5m to in 20m`, `in 5m or later`, or nothing: that something happens now or later says nothing. */
+function rangeText(low: string | null, high: string | null, now: number): string {
+  if (low === null) return "";
+  const isNow = (at: string): boolean => Date.parse(at) - now < NOW_MS;
+  if (high === null) return isNow(low) ? "" : `${relativeTime(low, now)} or later`;
+  const [from, to] = [low, high].map((at) => (isNow(at) ? "now" : relativeTime(at, now)));
+  return from === to ? `${to}` : `${from} to ${to}`;
+}
+
+type Estimated = Pick<TaskSummaryWire, "estimate">;
+
+export function startEstimate({ estimate }: Estimated, now: number): string {
+  return estimate === null ? "" : rangeText(estimate.start_at_low, estimate.start_at_high, now);
+}
+
+export function endEstimate({ estimate }: Estimated, now: number): string {
+  return estimate === null ? "" : rangeText(estimate.end_at_low, estimate.end_at_high, now);
 }

@@ -2,7 +2,7 @@
 import type { RetryPolicy } from "../../domain/after-attempt.ts";
 import type { Timing } from "../../domain/reconciliation.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
-import type { Task } from "../../domain/types.ts";
+import type { Attempt, Task } from "../../domain/types.ts";
 import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
 import type { CommandSource } from "../command-source.ts";
 import type { HandOver, HealthyTime, Stillness } from "./memory.ts";
@@ -60,6 +60,14 @@ export async function write(
       "task changed state",
     );
   return outcome;
+}
+
+/**
+ * What storage says of an attempt that an operator declared dead may be that there is nothing any more: its directory went with its node, or its
+ * user removed it. That keeps no task for ever; a mount that hangs does.
+ */
+export function isGone(attempt: Attempt, error: unknown): boolean {
+  return attempt.declaredDead !== null && error instanceof Error && "kind" in error && error.kind === "error";
 }
 
 /** Runs `work` over `items`, at most `width` at once. The first failure is thrown after all have settled. */

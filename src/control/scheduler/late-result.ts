@@ -1,7 +1,7 @@
 /** A result that appears after its attempt was given up (docs/protocol.md rule 7). */
 import { afterAttempt } from "../../domain/after-attempt.ts";
 import type { Attempt, AttemptFiles, NewTaskEvent, Task } from "../../domain/types.ts";
-import { type SchedulerDeps, write } from "./context.ts";
+import { isGone, type SchedulerDeps, write } from "./context.ts";
 
 /** The result of the attempt before, if it was given up without one: until a new attempt's row commits, a late result still wins (rule 7). */
 export async function lateResult(
@@ -11,8 +11,12 @@ export async function lateResult(
   if (task.attempts === 0) return null;
   const last = (await deps.store.tasks.latestAttempts([task.taskId])).get(task.taskId);
   if (last?.state !== "LOST") return null;
-  const files = await deps.files.look(task.userId, last.submissionId);
-  return { attempt: last, files };
+  try {
+    return { attempt: last, files: await deps.files.look(task.userId, last.submissionId) };
+  } catch (error) {
+    if (!isGone(last, error)) throw error;
+    return { attempt: last, files: { claim: null, lease: null, stop: null, result: null } };
+  }
 }
 
 /** Rule 7: a result that appeared after the attempt was given up, but before a new one exists, closes the task. */

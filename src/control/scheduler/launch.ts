@@ -3,7 +3,7 @@ import { AppError } from "../../domain/app-error.ts";
 import { formatSubmissionId } from "../../domain/ids.ts";
 import type { Attempt, Failure, NewTaskEvent, Placement, Task } from "../../domain/types.ts";
 import type { SubmitOutcome } from "../ports.ts";
-import { type SchedulerDeps, write } from "./context.ts";
+import { isGone, type SchedulerDeps, write } from "./context.ts";
 
 /** `null` when the decision was stale or the task could not be built (it is FAILED then, with the reason). */
 export async function launch(
@@ -17,7 +17,7 @@ export async function launch(
 ): Promise<SubmitOutcome | null> {
   const attempt = task.attempts + 1;
   const submissionId = formatSubmissionId(task.taskId, attempt);
-  if (previous?.state === "LOST") await deps.files.stop(task.userId, previous.submissionId, "superseded");
+  if (previous?.state === "LOST") await tellSuperseded(deps, previous);
   const command = await buildOrFail(deps, epoch, task, submissionId, attempt, session);
   if (command === null) return null;
   await deps.files.prepare({
@@ -47,6 +47,14 @@ export async function launch(
   if (outcome.kind === "stale") return null;
   deps.failpoint("after_claim_commit");
   return postAttempt(deps, epoch, outcome.task, submissionId, attempt, session, signal);
+}
+
+async function tellSuperseded(deps: SchedulerDeps, previous: Attempt): Promise<void> {
+  try {
+    await deps.files.stop(previous.userId, previous.submissionId, "superseded");
+  } catch (error) {
+    if (!isGone(previous, error)) throw error;
+  }
 }
 
 async function buildOrFail(deps: SchedulerDeps, epoch: number, task: Task, submissionId: string, attempt: number, session: string) {

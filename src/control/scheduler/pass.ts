@@ -74,6 +74,7 @@ async function decideAll(
     ended: memory.handOver.holds(),
     handingOver: memory.handOver.fresh(),
     users: await allowances(deps.store, open),
+    paused: await deps.store.queue.pause(),
     settings: deps.settings,
   });
   let moved = false;

@@ -4,7 +4,7 @@ import { type Ending, type Observation, settle } from "../../domain/reconciliati
 import type { Hold } from "../../domain/capacity.ts";
 import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
 import type { NewTaskEvent } from "../../domain/types.ts";
-import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { eachBounded, isGone, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { postAttempt, submittedChange } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
@@ -62,6 +62,7 @@ async function settleOne(
   try {
     files = await deps.files.look(task.userId, attempt.submissionId);
   } catch (error) {
+    if (isGone(attempt, error)) return endUnseen(deps, memory, epoch, task, attempt);
     const text = `the shared storage does not answer (${messageOf(error)}); nothing is decided until it does`;
     await showWaiting(deps, epoch, task, { code: "storage_lost", text, details: {}, until: null });
     return false;
@@ -77,6 +78,13 @@ async function settleOne(
     timeIsUp: await isTimeUp(deps, memory, task),
   };
   return act(deps, memory, epoch, task, attempt, seen, world, signal);
+}
+
+/** Its directory can't be read, and an operator vouches for its death: nothing more will be known of it. */
+function endUnseen(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, task: Task, attempt: Attempt): Promise<boolean> {
+  const files: AttemptFiles = { claim: null, lease: null, stop: null, result: null };
+  const seen: Observation = { files, ray: { kind: "absent" }, session: null, unclaimedMs: 0, leaseStillMs: 0, timeIsUp: false };
+  return end(deps, memory, epoch, task, attempt, { kind: "lost" }, seen);
 }
 
 /** A result says all but the node; a head that is down is not asked once for each attempt. */
