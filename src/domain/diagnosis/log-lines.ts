@@ -21,10 +21,14 @@ const KEPT_HEAD = 12_000;
 const KEPT_TAIL = 4_000;
 const REPEATED = /\s*\[repeated \d+x across cluster\](?: \(Ray deduplicates logs[^\n]{0,300})?$/;
 
-const PREFIXES: readonly RegExp[] = [
+/** Who wrote it: Ray's prefix, or a rank's. */
+const SOURCES: readonly RegExp[] = [
   /^\((?:[^\n]{1,160}? )?pid=[\w.]{1,40}(?:, ip=[^)\n]{1,60})?\) ?/,
   /^\((?:raylet|gcs_server|autoscaler|scheduler)[^)\n]{0,60}\) ?/,
   /^\[(?:rank|default)\d{1,6}\]:? ?/,
+];
+const PREFIXES: readonly RegExp[] = [
+  ...SOURCES,
   /^[\w.-]{1,40} {1,4}\| (?=\S)/,
   /^(?:ERROR|INFO|WARNING|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,120}\]|\S{1,120}\]) ?/,
   /^\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [A-Z]{2}\d+)*\] ?/,
@@ -38,23 +42,30 @@ function withoutEscapes(text: string): string {
   return text.includes("\x1b") ? text.replace(ESCAPES, "") : text;
 }
 
+function sourceOf(text: string): string {
+  for (const prefix of SOURCES) {
+    const [found] = prefix.exec(text) ?? [];
+    if (found !== undefined) return found;
+  }
+  return "";
+}
+
 function parse(raw: string, number: number | null): Line {
   const cut = raw.length > KEPT_HEAD + KEPT_TAIL ? `${raw.slice(0, KEPT_HEAD)} … ${raw.slice(-KEPT_TAIL)}` : raw;
   const text = cut.replace(REPEATED, "");
-  let body = text;
-  let source = "";
+  const source = sourceOf(text);
+  const said = text.slice(source.length);
+  let body = said;
   for (let changed = true, rounds = 0; changed && rounds < 5; rounds += 1) {
     changed = false;
-    for (const [index, prefix] of PREFIXES.entries()) {
+    for (const prefix of PREFIXES) {
       const [found] = prefix.exec(body) ?? [];
       if (found === undefined || found === "") continue;
-      if (index < 2 && source === "") source = found;
-      if (index === 2 && source === "") source = found;
       body = body.slice(found.length);
       changed = true;
     }
   }
-  const head = text.slice(0, 200);
+  const head = said.slice(0, 200);
   return { number, text, body, source, level: LOUD.test(head) ? "error" : QUIET.test(head) ? "quiet" : "none" };
 }
 

@@ -36,11 +36,15 @@ function* around(lines: LogLines, at: number): Generator<Line> {
   yield* after(lines, at);
 }
 
+/** A frame, its source line, or Ray's line of which task it was. */
+const OF_TRACEBACK = /^\s|^(?:File "|ray::|Traceback )|RayTaskError|^-> /;
+
 /** Whether the nearest line that tells `frames` from `notFrames` tells for the rule. */
 export function aroundMatches(rule: Rule, lines: LogLines, at: number): boolean {
   const { frames, notFrames } = rule;
   if (frames === undefined && notFrames === undefined) return true;
   for (const line of around(lines, at)) {
+    if (line !== lines.at(at) && !OF_TRACEBACK.test(line.body)) continue;
     const text = line.text.slice(0, 1_500);
     if (frames?.test(text) === true) return true;
     if (notFrames?.test(text) === true) return false;

@@ -26,7 +26,7 @@ export const ENDINGS: readonly Rule[] = [
       "signal: 15",
     ],
     pattern:
-      /Received \d+ death signal|SignalException: Process \d+ got signal: (?<signal>\d+)|(?:[Rr]eceived|got|caught|handling) (?:signal )?(?:a )?(?:SIGTERM|SIGINT|signal (?:15|2)\b)|[Rr]eceived signal:? (?:15|2)\b|^KeyboardInterrupt\b|Job was intentionally stopped|intentionally stopped|SIGTERM received|SIGTERM handler is called|CANCELLED AT .{0,60}(?:DUE TO|\*\*\*)|DUE TO (?:TIME LIMIT|PREEMPTION)|exit(?:ed with)? code:? (?:143|-15|130)\b|^Terminated$|exitcode\s{0,4}: -15\b|\(exitcode: -15\)/,
+      /Received \d+ death signal|SignalException: Process \d+ got signal: (?<signal>\d+)|(?:[Rr]eceived|got|caught|handling) (?:signal )?(?:a )?(?:SIGTERM|SIGINT|signal (?:15|2)\b)|[Rr]eceived signal:? (?:15|2)\b|^KeyboardInterrupt\b|Job was intentionally stopped|intentionally stopped|SIGTERM received|SIGTERM handler is called|(?:\*\*\* (?:JOB|STEP) .{0,60}?)?CANCELLED AT .{0,60}(?:DUE TO|\*\*\*)|DUE TO (?:TIME LIMIT|PREEMPTION)|exit(?:ed with)? code:? (?:143|-15|130)\b|^Terminated$|exitcode\s{0,4}: -15\b|\(exitcode: -15\)/,
     anyLevel: true,
     why: "Something outside told the run to stop (SIGTERM, SIGINT, a stop of its job or node).",
     fix: "If nobody stopped it, look at what stands beside it: another component of the run that crashed first, the node's preemption, the batch system's time limit. It is tried again.",
@@ -57,7 +57,7 @@ export const ENDINGS: readonly Rule[] = [
       "free(): invalid",
     ],
     pattern:
-      /Segmentation fault(?: \(core dumped\))?|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b (?:received|\()|\*\*\* SIG\w{3,5} |SIGSEGV received at|Signal (?:11|7|4|8) \(SIG|exit(?:ed with)? code:? (?:-11|139|-6|134|-7|135|-4)\b|exitcode\s{0,4}: -(?:11|7|4)\b|Fatal Python error: (?:Segmentation|Aborted|Bus|Illegal)|Bus error|double free or corruption|malloc_consolidate|free\(\): invalid|Process .{0,60}signal (?:11|SIGSEGV)/,
+      /Segmentation fault(?: \(core dumped\))?|\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b (?:received|\()|\*\*\* SIG(?:SEGV|ABRT|BUS|ILL|FPE) |SIGSEGV received at|Signal (?:11|7|4|8) \(SIG|exit(?:ed with)? code:? (?:-11|139|-6|134|-7|135|-4)\b|exitcode\s{0,4}: -(?:11|7|4)\b|Fatal Python error: (?:Segmentation|Aborted|Bus|Illegal)|Bus error|double free or corruption|malloc_consolidate|free\(\): invalid|Process .{0,60}signal (?:11|SIGSEGV)/,
     anyLevel: true,
     why: "A process died of a native signal (segmentation fault, abort) and the log shows no cause before it.",
     fix: `Look whether the work was done before it (a crash while the interpreter ends loses nothing). ${LOOK}`,
@@ -80,6 +80,8 @@ export const ENDINGS: readonly Rule[] = [
       "actorunavailableerror",
       "died before finishing",
       "died unexpectedly",
+      "exited unexpectedly",
+      "dataloader worker",
       "enginedeaderror",
       "enginecore encountered",
       "engine core proc",
@@ -89,7 +91,7 @@ export const ENDINGS: readonly Rule[] = [
       "sigquit",
     ],
     pattern:
-      /^(?:ray\.exceptions\.)?(?:ActorDiedError|RayActorError|WorkerCrashedError|OwnerDiedError|ActorUnavailableError)\b|RayTaskError\((?:ActorDiedError|WorkerCrashedError)\)|The actor died unexpectedly before finishing|actor is dead because its worker process has died|Worker exit type: SYSTEM_ERROR|[Aa] worker died or was killed while executing a task|Worker unexpectedly exits|EngineDeadError|EngineCore encountered (?:an issue|a fatal error)|Engine core proc \S{1,40} died unexpectedly|Worker proc \S{1,60} died unexpectedly|Server process terminated unexpectedly|DataLoader worker \(pid\S{1,40} \d+\) (?:is killed|exited unexpectedly)|Received sigquit from a child process/,
+      /^(?:ray\.exceptions\.)?(?:ActorDiedError|RayActorError|WorkerCrashedError|OwnerDiedError|ActorUnavailableError)\b|RayTaskError\((?:ActorDiedError|WorkerCrashedError)\)|The actor died unexpectedly before finishing|actor is dead because its worker process has died|Worker exit type: SYSTEM_ERROR|[Aa] worker died or was killed while executing a task|Worker unexpectedly exits|EngineDeadError|EngineCore encountered (?:an issue|a fatal error)|Engine core proc \S{1,40} died unexpectedly|Worker proc \S{1,60} died unexpectedly|Server process terminated unexpectedly|DataLoader worker \(pid.{1,60}?\) (?:is killed|exited unexpectedly)|Received sigquit from a child process/,
     anyLevel: true,
     why: "A worker process vanished, and the log shows no cause.",
     fix: LOOK,

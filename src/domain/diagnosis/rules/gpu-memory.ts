@@ -1,13 +1,13 @@
 import type { Rule } from "../rule.ts";
 
 const ROLLOUT =
-  /[\\/]vllm[\\/]|[\\/]sglang[\\/]|cumem_allocator|vLLMHttpServer|SGLangHttpServer|vLLMAsync|EngineCore|VllmWorker|Worker_TP|multiproc_executor|gpu_model_runner|gpu_worker\.py|generate_sequences|wake_up|resume_memory_occupation|sharding_manager|fsdp_vllm|fsdp_sglang|hf_rollout|vllm_rollout|sglang_rollout|model_runner\.py|tp_worker|kv_cache|capture_model|sgl_/;
+  /[\\/]vllm[\\/]|[\\/]sglang[\\/]|cumem_allocator|vLLMHttpServer|SGLangHttpServer|vLLMAsync|EngineCore|VllmWorker|Worker_TP|multiproc_executor|gpu_model_runner|gpu_worker\.py|generate_sequences|wake_up|resume_memory_occupation|sharding_manager|fsdp_vllm|fsdp_sglang|hf_rollout|vllm_rollout|sglang_rollout|model_runner\.py|tp_worker|kv_cache|capture_model|sgl_|torch_memory_saver/;
 const TRAIN =
   /dp_actor|dp_critic|fsdp_workers|engine_workers|megatron_actor|megatron_critic|megatron_workers|MegatronTrain|update_actor|update_critic|update_policy|compute_log_prob|compute_ref_log_prob|compute_values|entropy_from_logits|torch[\\/]optim[\\/]|optimizer\.step|\.backward\(|_engine_run_backward|sft_trainer|transformer_impl|train_batch|forward_backward|deepspeed|accelerate[\\/]|training_step/;
 const OOM =
   /(?:CUDA|HIP|NPU|XPU|MUSA) out of memory\.? ?(?:Tried to allocate (?<asked>[\d.]+ [KMGT]i?B)?.{0,40}?)?(?:.{0,60}?total capacity (?:of )?(?<total>[\d.]+ [KMGT]i?B)(?: of which (?<free>[\d.]+ [KMGT]i?B) is free)?)?/;
 const BARE_OOM =
-  /(?:RuntimeError: |AcceleratorError: |cuda |CUDA )(?:CUDA )?error:? (?:CUDA )?(?:error: )?out of memory|Cuda failure (?:\d{1,3} )?'out of memory'|CUDA error: out of memory|cuda error: out of memory|Triton Error \[CUDA\]: out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUDNN_STATUS_ALLOC_FAILED|Failed to CUDA calloc/i;
+  /(?:RuntimeError: |AcceleratorError: |cuda |CUDA )(?:CUDA )?error:? (?:CUDA )?(?:error: )?out of memory|Cuda failure (?:\d{1,3} )?'out of memory'|CUDA error: out of memory|cuda error: out of memory|Triton Error \[CUDA\]: out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUresult error\s{1,4}result=2\b|CUDNN_STATUS_ALLOC_FAILED|Failed to CUDA calloc/i;
 
 const ROLLOUT_WHY =
   "The generation engine asked for {asked|more} GPU memory than was left: weights, KV cache and what the trainer keeps share one card.";
@@ -46,7 +46,7 @@ export const GPU_MEMORY: readonly Rule[] = [
     id: "cuda-error-oom-rollout",
     label: "cuda_oom_rollout",
     strength: "cause",
-    needles: ["out of memory", "_alloc_failed", "cudaerrormemoryallocation", "cuda calloc"],
+    needles: ["out of memory", "_alloc_failed", "cudaerrormemoryallocation", "cuda calloc", "curesult error"],
     pattern: BARE_OOM,
     frames: ROLLOUT,
     notFrames: TRAIN,
@@ -58,7 +58,7 @@ export const GPU_MEMORY: readonly Rule[] = [
     id: "cuda-error-oom-train",
     label: "cuda_oom_train",
     strength: "cause",
-    needles: ["out of memory", "_alloc_failed", "cudaerrormemoryallocation", "cuda calloc"],
+    needles: ["out of memory", "_alloc_failed", "cudaerrormemoryallocation", "cuda calloc", "curesult error"],
     pattern: BARE_OOM,
     frames: TRAIN,
     notFrames: ROLLOUT,

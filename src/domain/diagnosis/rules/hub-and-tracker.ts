@@ -21,6 +21,7 @@ export const HUB_AND_TRACKER: readonly Rule[] = [
       "token is required",
       "gated dataset",
       "is a gated",
+      "repository not found for url",
     ],
     pattern:
       /Cannot access gated repo for url|GatedRepoError|you are not in the authorized list|Access to (?:model|dataset) (?<repo>\S{1,160}) is restricted|40[13] Client Error.{0,200}(?:huggingface|hf-mirror|modelscope|hf\.co|url)|RepositoryNotFoundError|[Yy]ou (?:are trying to|can't) access a gated (?:repo|dataset)|Invalid user token|is a gated (?:repo|dataset|model)|Repository Not Found for url|Invalid credentials in Authorization header|Token is required (?:to call|\(`token=True`\))/,

@@ -28,9 +28,11 @@ export const SOFTWARE: readonly Rule[] = [
       "package not found",
       "command not found",
       "packagenotfounderror",
+      "can't open file",
+      "is not defined",
     ],
     pattern:
-      /(?:ModuleNotFoundError: |ImportError: |Error: )No module named '?(?<module>[\w.]{1,200})'?|No module named (?<module2>[\w.]{1,200})$|PackageNotFoundError: .{0,60}(?:for )?(?<module3>[\w-]{1,100})|ImportError: .{0,200}(?:requires? the following packages|but it was not found in your environment|is not installed|seems to be not installed|Please (?:run `?pip )?install|pip3? install)|FlashAttention2 has been toggled on, but it cannot be used|(?:RuntimeError|ValueError|AssertionError|ImportError): .{0,120}(?:is not installed|please install|pip3? install) ?/,
+      /(?:ModuleNotFoundError: |ImportError: |Error: )No module named '?(?<module>[\w.]{1,200})'?|No module named (?<module2>[\w.]{1,200})$|PackageNotFoundError: .{0,60}(?:for )?(?<module3>[\w-]{1,100})|ImportError: .{0,200}(?:requires? the following packages|but it was not found in your environment|is not installed|seems to be not installed|Please (?:run `?pip )?install|pip3? install)|FlashAttention2 has been toggled on, but it cannot be used|can't open file '(?<module4>[^']{1,300})': \[Errno 2\]|NameError: name '(?<module5>(?:flash_attn|triton|vllm|sglang|xformers|apex|te|liger)\w{0,60})' is not defined|(?:RuntimeError|ValueError|AssertionError|ImportError): .{0,120}(?:is not installed|please install|pip3? install) ?/,
     why: "The Python module {module|that is named} is not installed where the job runs, or was not shipped with it.",
     fix: `Install it in the environment that the workers use (all nodes), or put the code on the shared storage and name it as code_path. ${INSTALL}`,
   },
@@ -44,7 +46,6 @@ export const SOFTWARE: readonly Rule[] = [
       "glibc",
       "glibcxx",
       "numpy.dtype size changed",
-      "compiled using numpy 1",
       "model type `",
       "does not recognize this architecture",
       "is not supported for now",
@@ -70,9 +71,11 @@ export const SOFTWARE: readonly Rule[] = [
       "requires at least version",
       "tensordict version",
       "vllm>=",
+      "torchvision::nms",
+      "failed to import",
     ],
     pattern:
-      /cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|compiled using NumPy 1\.x cannot be run|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
+      /operator torchvision::nms does not exist|numpy\.core\.multiarray failed to import|cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
     notFrames: /load_checkpoint|_load_global_checkpoint/,
     elseToo: true,
     why: "Installed versions do not fit each other: {name|something} that one expects from another is not there.",
@@ -84,11 +87,12 @@ export const SOFTWARE: readonly Rule[] = [
     strength: "symptom",
     needles: ["object has no attribute", "unexpected keyword argument", "positional argument"],
     pattern:
-      /^AttributeError: (?:type object )?'(?<what>[^']{1,100})' (?:object )?has no attribute '(?<name>[^']{1,100})'|^TypeError: [\w.<>]{1,160}\(\) (?:got an unexpected keyword argument '(?<name2>[^']{1,100})'|takes \d+ positional arguments? but \d+|missing \d+ required positional argument)/,
+      /^AttributeError: (?:type object )?'(?<what>(?!NoneType|dict|list|str|int|float|tuple|bytes|set|bool)[^']{1,100})' (?:object )?has no attribute '(?<name>[^']{1,100})'|^TypeError: [\w.<>]{1,160}\(\) (?:got an unexpected keyword argument '(?<name2>[^']{1,100})'|takes \d+ positional arguments? but \d+|missing \d+ required positional argument)/,
     frames:
       /[\\/](?:vllm|sglang|transformers|megatron|torch|flash_attn|peft|tensordict|deepspeed|trl|accelerate|ray)[\\/]|monkey_patch|models[\\/]\w{1,40}[\\/]|verl[\\/](?:models|third_party|workers|single_controller|utils)[\\/]/,
     notFrames:
       /reward_score|reward_manager|reward_loop|rl_dataset|sft_dataset|compute_score|custom_reward|load_checkpoint|checkpoint_manager/,
+    elseToo: true,
     why: "A library has no {name|such name}: its version is not the one this code was written for.",
     fix: `Compare installed versions with those that this verl release names (pip list; verl's requirements). ${INSTALL}`,
   },
