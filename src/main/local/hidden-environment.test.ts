@@ -13,5 +13,5 @@ test("a process is started with harmless names and has the rest from its stdin",
 });
 
 test("a stdin that brings none is an error, not an empty environment", async () => {
-  await expect(takeEnvironment(Readable.from([]), {})).rejects.toThrow();
+  await expect(takeEnvironment(Readable.from([]), {})).rejects.toThrow("JSON");
 });

@@ -30,8 +30,8 @@ async function status(json: boolean): Promise<string> {
   const up = recordProcess("up", process.pid);
   if (up === null) throw new Error("this process has no record");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const record = { schema: 1, up, processes: [], url, dashboard_url: null, started_at: "2026-11-24T00:00:00.000Z" } as const;
-  writeRecord(placesOf(root, {}).recordFile, record);
+  const started_at = "2026-11-24T00:00:00.000Z";
+  writeRecord(placesOf(root, {}).recordFile, { schema: 1, up, processes: [], url, dashboard_url: null, started_at });
   let said = "";
   const stdout = { isTTY: false, write: async (text: string | Uint8Array) => void (said += String(text)) };
   expect(await statusCommand(root, json, {}, stdout)).toBe(0);
