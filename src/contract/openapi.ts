@@ -14,7 +14,7 @@ function errorCodes(route: Route): readonly ProblemCode[] {
   if (route.access === "admin") codes.push("admin_required");
   if (Object.hasOwn(route.query.shape, "user")) codes.push("admin_required", "not_found");
   if (route.path.includes("{task_id}")) codes.push("task_not_found");
-  if (route.path.includes("{user_id}")) codes.push("not_found");
+  else if (route.path.includes("{")) codes.push("not_found");
   if (route.body?.kind === "json") codes.push("too_large", "unsupported_media_type");
   return codes;
 }
