@@ -8,6 +8,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Route, ROUTES } from "../../src/contract/routes.ts";
+import { formatSubmissionId } from "../../src/domain/ids.ts";
 import { routerPath } from "../../src/http/app.ts";
 import { makeFakePool } from "../support/fake-pool.ts";
 import { type FakeRay, startFakeRay } from "../support/fake-ray.ts";
@@ -53,6 +54,9 @@ const UNLIMITED = {
   VERLPOOL_LIMITS_FAILED_LOGINS_PER_MINUTE: "100000",
   VERLPOOL_LIMITS_STREAMS: "1000",
 };
+
+/** A silent attempt on nodes that are off takes minutes to make; test/http/ has one. */
+const NOT_HERE: ReadonlySet<string> = new Set(["declareDead"]);
 
 /** Text goes as it is, not as a YAML scalar; without this no TaskSpec would be a mapping. */
 const HOOKS = `import schemathesis
@@ -122,10 +126,12 @@ ended = ${values(tasks.ended)}
 waiting = ${values(tasks.waiting)}
 users = ${values(["alice", "bob"])}
 tokens = ${values(Object.values(tokens).map(({ id }) => id))}
+attempts = ${values(tasks.ended.map((task) => formatSubmissionId(task, 1)))}
 [parameters]
 "path.task_id" = ${drawn("ended")}
 "path.user_id" = ${drawn("users")}
 "path.token_id" = ${drawn("tokens")}
+"path.submission_id" = ${drawn("attempts")}
 [[operations]]
 include-operation-id = ["holdTask", "releaseTask", "prioritizeTask"]
 parameters = { "path.task_id" = ${drawn("waiting")} }
@@ -168,6 +174,6 @@ describe("calls drawn from the OpenAPI document", () => {
     const { text } = await api(server, "GET", "/metrics");
     const done = (route: Route): boolean =>
       text.includes(`verlpool_http_request_seconds_count{route="${routerPath(route.path)}",status="${route.status}"}`);
-    expect(Object.entries<Route>(ROUTES).flatMap(([id, route]) => (done(route) ? [] : [id]))).toEqual([]);
+    expect(Object.entries<Route>(ROUTES).flatMap(([id, route]) => (done(route) || NOT_HERE.has(id) ? [] : [id]))).toEqual([]);
   });
 });
