@@ -7,6 +7,7 @@ import type { Store } from "../../src/control/ports.ts";
 import { AUDIT } from "../support/audit-samples.ts";
 import { manualClock, openTestStore, postgresDatabase } from "../support/databases.ts";
 import { type PostgresServer, startPostgres } from "../support/postgres.ts";
+import { expectSchemaOneToMigrate } from "../support/schema-one.ts";
 import { rounds, runAgainstModel } from "../support/store-model.ts";
 import { addHistory, pageQueries, planOf } from "../support/store-plans.ts";
 import { storeSuite } from "../support/store-suite.ts";
@@ -212,6 +213,14 @@ it("refuses a database that a newer program has changed too much", async () => {
   await migrate(connections.write, "postgres", [...MIGRATIONS, newer], () => "x", "here");
   await connections.close();
   await expect(openTestStore(fresh)).rejects.toThrow(/needs a program of schema 99 or later/);
+  await fresh.drop();
+});
+
+it("rows of schema 1 say whom they concerned, and their tokens go on", async () => {
+  const fresh = await database.fresh();
+  const connections = openPostgres(fresh.url, () => undefined);
+  await expectSchemaOneToMigrate(connections.write, "postgres");
+  await connections.close();
   await fresh.drop();
 });
 

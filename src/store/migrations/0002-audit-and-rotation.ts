@@ -7,14 +7,14 @@ export const auditAndRotation: Migration = { version: 2, minReaderVersion: 1, up
 
 async function up(db: QueryExecutorProvider, dialect: Dialect): Promise<void> {
   const text = dialect === "sqlite" ? "text" : `text collate "C"`;
-  const userIn = dialect === "sqlite" ? "json_extract(data, '$.user_id')" : "data::json ->> 'user_id'";
   const statements = [
     `alter table tokens add column replaced_by ${text}`,
     `alter table audit add column user_id ${text}`,
     `alter table audit add column from_address ${text}`,
     `alter table audit add column token_id ${text}`,
     `alter table audit add column request_id ${text}`,
-    `update audit set user_id = case when action like 'user.%' then target else ${userIn} end`,
+    // Until now every row was about a user or about a token, and neither is ever deleted.
+    `update audit set user_id = coalesce((select user_id from tokens where token_id = audit.target), target)`,
     `create index audit_at on audit (at, id)`,
     ...["actor", "action", "target", "user_id"].map((column) => `create index audit_${column} on audit (${column}, at, id)`),
   ];
