@@ -75,8 +75,8 @@ export async function runMutants(
   try {
     const trees = Array.from({ length: LANES }, (_, lane) => copyTree(join(work, String(lane))));
     const [first = work] = trees;
-    const without = await runTests(first, [...new Set(mutants.flatMap((mutant) => mutant.tests))]);
-    if (!without.passed) throw new Error(`the tests fail without any mutant:\n${without.failed ?? without.output}`);
+    const without = await runTests(first, [...new Set(mutants.flatMap((mutant) => mutant.tests))], []);
+    if (!without.passed) throw new Error(`the tests fail without any mutant:\n${describeFailure(without)}`);
     const queue = mutants.values();
     const verdicts: Verdict[] = [];
     const lane = async (tree: string): Promise<void> => {
@@ -107,19 +107,20 @@ async function judge(mutant: Mutant, tree: string): Promise<Verdict> {
   const original = readFileSync(file, "utf8");
   writeFileSync(file, mutated(mutant, tree));
   const started = performance.now();
-  const { passed, failed, output } = await runTests(tree, mutant.tests);
+  const { passed, failed, output } = await runTests(tree, mutant.tests, ["--test-timeout", String(TEST_TIMEOUT_MS)]);
   const seconds = (performance.now() - started) / 1000;
   writeFileSync(file, original);
-  if (failed !== null) return { mutant, outcome: "caught", by: failed, seconds };
+  if (failed !== null) return { mutant, outcome: "caught", by: failed.fullName, seconds };
   return passed ? { mutant, outcome: "survived", by: "", seconds } : { mutant, outcome: "broken", by: output.slice(-2000), seconds };
 }
 
-type TestRun = { readonly passed: boolean; readonly failed: string | null; readonly output: string };
+type Failure = { readonly fullName: string; readonly failureMessages: readonly string[] };
+type TestRun = { readonly passed: boolean; readonly failed: Failure | null; readonly output: string };
 
-async function runTests(tree: string, tests: readonly string[]): Promise<TestRun> {
+async function runTests(tree: string, tests: readonly string[], more: readonly string[]): Promise<TestRun> {
   const report = join(tree, "report.json");
   rmSync(report, { force: true });
-  const options = ["--bail", "1", "--test-timeout", String(TEST_TIMEOUT_MS), "--reporter=json", `--outputFile.json=${report}`];
+  const options = ["--bail", "1", "--reporter=json", `--outputFile.json=${report}`, ...more];
   // This may itself run in a test: a child must not take itself for a worker, nor count for coverage.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(VITEST|VERLPOOL_TEST_CHILD|NODE_V8)/.test(name)));
   const args = [join(tree, "node_modules", "vitest", "vitest.mjs"), "run", "--project", "unit", ...options, ...tests];
@@ -130,10 +131,14 @@ async function runTests(tree: string, tests: readonly string[]): Promise<TestRun
   return { passed: code === 0, failed: firstFailure(report), output };
 }
 
-function firstFailure(report: string): string | null {
+function describeFailure({ failed, output }: TestRun): string {
+  return failed === null ? output : [failed.fullName, ...failed.failureMessages].join("\n");
+}
+
+function firstFailure(report: string): Failure | null {
   if (!existsSync(report)) return null;
-  const { testResults }: { testResults: readonly { assertionResults: readonly { status: string; fullName: string }[] }[] } = JSON.parse(
+  const { testResults }: { testResults: readonly { assertionResults: readonly (Failure & { status: string })[] }[] } = JSON.parse(
     readFileSync(report, "utf8"),
   );
-  return testResults.flatMap((file) => file.assertionResults).find((one) => one.status === "failed")?.fullName ?? null;
+  return testResults.flatMap((file) => file.assertionResults).find((one) => one.status === "failed") ?? null;
 }
