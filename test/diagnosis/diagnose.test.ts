@@ -24,6 +24,12 @@ W1130 12:13:49.388000 1 torch/distributed/elastic/agent/server/api.py:723] Recei
     expect(of(log).label).toBe("host_oom");
   });
 
+  it("a file that can't be written is no data file, whatever its ending", () => {
+    const missing = "FileNotFoundError: [Errno 2] No such file or directory: '/x/logs/metrics.jsonl'";
+    expect(of(`  File "/x/a.py", line 1, in a\n    self.fp = open(self.filepath, "wb", buffering=0)\n${missing}`).label).toBe("unknown");
+    expect(of(`  File "/x/a.py", line 1, in a\n    self.fp = open(self.filepath)\n${missing}`).label).toBe("dataset_unreadable");
+  });
+
   it("of two causes the first", () => {
     expect(of(`OSError: [Errno 28] No space left on device\nRuntimeError: can't start new thread`).label).toBe("disk_full");
     expect(of(`RuntimeError: can't start new thread\nOSError: [Errno 28] No space left on device`).label).toBe("thread_limit");

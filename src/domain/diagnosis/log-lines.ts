@@ -32,7 +32,7 @@ const PREFIXES: readonly RegExp[] = [
   /^[\w.-]{1,40} {1,4}\| (?=\S)/,
   /^(?:ERROR|INFO|WARNING|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,120}\]|\S{1,120}\]) ?/,
   /^\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [A-Z]{2}\d+)*\] ?/,
-  /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?\s*(?:(?:- )?(?:ERROR|CRITICAL)(?: -|:)? ?)?/,
+  /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])?\s?(?:(?:- )?(?:ERROR|CRITICAL)(?: -|:)? ?)?/,
 ];
 const QUIET =
   /^(?:[\s[({|:\d.,/-]|[\w.]{1,40}[:\s|-]){0,8}?(?:INFO|WARN(?:ING)?|DEBUG|NOTICE)(?=[\s\]:|)-])|\b\w{0,30}Warning: |^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [IWD] |^[IWD]\d{4} \d\d:\d\d:\d\d|NCCL (?:INFO|WARN)/;

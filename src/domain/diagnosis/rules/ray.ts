@@ -5,9 +5,9 @@ export const RAY: readonly Rule[] = [
     id: "verl-gpu-check",
     label: "gpu_shortage",
     strength: "cause",
-    needles: ["total available gpus", "cannot be satisfied in this ray cluster", "available gpus"],
+    needles: ["total available gpus", "cannot be satisfied in this ray cluster"],
     pattern:
-      /Total available GPUs (?<have>[\d.]+) is less than total desired GPUs (?<want>[\d.]+)|Resource pool .{0,200}?cannot be satisfied in this ray cluster|[Nn]ot enough (?:available )?GPUs? (?:in the (?:ray )?cluster|available): /,
+      /Total available GPUs (?<have>[\d.]+) is less than total desired GPUs (?<want>[\d.]+)|Resource pool .{0,200}?cannot be satisfied in this ray cluster/,
     why: "verl asked for {want|more} GPUs and found {have|fewer} free in the whole Ray cluster.",
     fix: "Under verlpool nothing to do: the task waits and is tried again when the GPUs are free. If the pool never has that many, lower nnodes × n_gpus_per_node.",
   },
