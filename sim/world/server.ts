@@ -41,6 +41,7 @@ export function startServer(world: World, slot: number): Server {
     ray: rayJobsPort(world, () => server),
     cluster: rayClusterPort(world, () => server),
     commands: commandSource(world),
+    order: async () => await Promise.resolve({ by: world.random("order").pick(["fifo", "priority", "fair"]), used: new Map() }),
     clock,
     ids: idsOf(world, name),
     log: logOf(world, name),

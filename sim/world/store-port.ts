@@ -5,6 +5,7 @@ import { makeAuditStore } from "../../src/store/audit-store.ts";
 import { makeSqliteLead } from "../../src/store/leader-sqlite.ts";
 import { makeQueueStore } from "../../src/store/queue-store.ts";
 import { makeTaskStore } from "../../src/store/task-store.ts";
+import { makeUsageStore } from "../../src/store/usage-store.ts";
 import { makeUserStore } from "../../src/store/user-store.ts";
 import { makeWriteQueue } from "../../src/store/write-queue.ts";
 import { afterChange, afterRead, afterWrite } from "../invariants/registry.ts";
@@ -26,6 +27,7 @@ export function storePort(world: World, server: () => Server): Store {
     users: through(world, server, "users", makeUserStore(db, queue.write, "sqlite")),
     audit: through(world, server, "audit", makeAuditStore(db)),
     queue: through(world, server, "queue", makeQueueStore(db, queue.write)),
+    usage: through(world, server, "usage", makeUsageStore(db)),
     leader: through(world, server, "leader", leader),
     close: () => queue.close(),
   };

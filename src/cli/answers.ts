@@ -31,6 +31,7 @@ export type JsonAnswers = {
   readonly prioritizeTask: r.TaskWire;
   readonly readCurves: r.CurvesWire;
   readonly readQueue: r.QueueWire;
+  readonly readUsage: z.infer<typeof r.UsageListWire>;
   readonly pauseQueue: z.infer<typeof r.PausedWire>;
   readonly resumeQueue: z.infer<typeof r.PausedWire>;
   readonly declareDead: r.AttemptWire;

@@ -20,6 +20,7 @@ import { addShow } from "./commands/show.ts";
 import { addSubmit } from "./commands/submit.ts";
 import { addTemplate } from "./commands/template.ts";
 import { addToken } from "./commands/token.ts";
+import { addUsage } from "./commands/usage.ts";
 import { addUser } from "./commands/user.ts";
 import { addWait } from "./commands/wait.ts";
 import { EXIT, usageError } from "./problem-error.ts";
@@ -60,7 +61,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("Pool:");
   for (const add of [addQueue, addNodes, addProfiles]) add(program, bind);
   program.commandsGroup("Access:");
-  for (const add of [addLogin, addUser, addToken, addAudit, addAttempt]) add(program, bind);
+  for (const add of [addLogin, addUser, addToken, addAudit, addAttempt, addUsage]) add(program, bind);
   program.commandsGroup("This machine:");
   addDiagnose(program, bind);
   addLocal(program, bind);

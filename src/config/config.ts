@@ -3,6 +3,7 @@
  * Keys are dotted; in the file they nest (`scheduler: {max_running_tasks: 2}`), in the environment `a.b_c` is VERLPOOL_A_B_C.
  */
 import { z } from "zod";
+import { QUEUE_ORDERS } from "../domain/queue-order.ts";
 import { isMap, isScalar, parseDocument, type YAMLMap } from "yaml";
 
 const path = z.string().regex(/^\//, "must be an absolute path");
@@ -38,6 +39,8 @@ export const KEYS = {
   "scheduler.max_running_tasks": key(positiveInt, 1, "tasks that run at once"),
   "scheduler.retry_interval_s": key(seconds, 60, "wait between two looks for capacity"),
   "scheduler.tick_s": key(z.number().min(0.05).max(60), 1, "time between two scheduler passes"),
+  "scheduler.order": key(z.enum(QUEUE_ORDERS), "priority", "fifo, priority, or fair: among equal priorities who used the least goes first"),
+  "scheduler.fair_half_life_days": key(z.number().min(0.1).max(365), 7, "for the fair order: use counts half after so many days"),
   "scheduler.reserve_after_s": key(z.number().min(0), 3600, "capacity is kept for a gang that others have passed for this long"),
   "scheduler.start_timeout_s": key(seconds, 300, "an attempt that Ray has but that does not start is given up after this"),
   "scheduler.hand_over_s": key(z.number().min(0), 3, "for how long Ray must show an ended task's GPUs free before they are given away"),
@@ -53,7 +56,11 @@ export const KEYS = {
   "limits.max_gpus": key(z.int().min(0).nullable(), null, "GPUs at once of a new user"),
   "limits.submits_per_minute": key(z.int().min(0).nullable(), null, "submissions a minute of a new user"),
   "limits.max_priority": key(z.int().min(-100).max(100), 0, "highest priority of a new user"),
-  "limits.requests_per_second": key(z.number().min(0.1).max(10_000), 10, "requests of one token; the admin and open routes: 10 times as many"),
+  "limits.requests_per_second": key(
+    z.number().min(0.1).max(10_000),
+    10,
+    "requests of one token; the admin and open routes: 10 times as many",
+  ),
   "limits.burst": key(z.int().min(1).max(100_000), 50, "requests of one token at once; the admin and open routes: 10 times as many"),
   "limits.failed_logins_per_minute": key(z.int().min(1), 10, "of one token's beginning from one address; 10 times as many from an address"),
   "limits.streams": key(z.int().min(1), 5, "open log streams of one user; the admin: 10 times as many"),

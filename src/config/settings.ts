@@ -1,4 +1,5 @@
 /** The configuration as the program uses it: typed, in the units of the code. */
+import type { QueueOrder } from "../domain/queue-order.ts";
 import type { Limits } from "../domain/types.ts";
 import { type Config, ConfigError, type ConfigKey } from "./config.ts";
 
@@ -28,6 +29,8 @@ export type Settings = {
   readonly maxRunningTasks: number;
   readonly retryIntervalMs: number;
   readonly tickMs: number;
+  readonly order: QueueOrder["by"];
+  readonly fairHalfLifeDays: number;
   readonly reserveAfterMs: number;
   readonly startTimeoutMs: number;
   readonly handOverMs: number;
@@ -82,6 +85,8 @@ export function settingsOf(config: Config): Settings {
     maxRunningTasks: get("scheduler.max_running_tasks"),
     retryIntervalMs: ms("scheduler.retry_interval_s"),
     tickMs: ms("scheduler.tick_s"),
+    order: get("scheduler.order"),
+    fairHalfLifeDays: get("scheduler.fair_half_life_days"),
     reserveAfterMs: ms("scheduler.reserve_after_s"),
     startTimeoutMs: ms("scheduler.start_timeout_s"),
     handOverMs: ms("scheduler.hand_over_s"),

@@ -247,6 +247,11 @@ export const QueueWire = z
   .meta({ id: "Queue" });
 export type QueueWire = z.infer<typeof QueueWire>;
 
+export const UsageListWire = z.object({
+  usage: z.array(z.object({ day: z.iso.date(), user_id: z.string(), gpu_seconds: z.int() })),
+  next_cursor: z.null(),
+});
+
 export const NodesWire = z
   .object({
     head: z.object({

@@ -436,6 +436,20 @@ export const ROUTES = {
     answer: json(r.QueueWire),
     errors: [],
   },
+  readUsage: {
+    method: "GET",
+    path: "/api/v2/usage",
+    access: "user",
+    summary: "GPU time by user and UTC day, newest first; what runs counts up to now",
+    query: z.strictObject({
+      days: whole(1, 366).default(7).meta({ description: "So many days, today included", default: 7 }),
+      user: userParameter,
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.UsageListWire),
+    errors: [],
+  },
   pauseQueue: {
     method: "POST",
     path: "/api/v2/queue:pause",

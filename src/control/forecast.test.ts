@@ -28,7 +28,13 @@ function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Parti
   } as unknown as Store;
   const settings = { maxRunningTasks: 1, retryIntervalMs: MINUTE, reserveAfterMs: 60 * MINUTE };
   const seen: LoopView = { head: HEAD, nodes: [NODE], at: 0, leads: true, lastError: null, ...view };
-  const forecast = forecaster({ store, clock, settings, view: () => seen });
+  const forecast = forecaster({
+    store,
+    clock,
+    settings,
+    order: () => Promise.resolve({ by: "priority", used: new Map() }),
+    view: () => seen,
+  });
   return { forecast, asked, later: (ms: number) => (monotonic += ms) };
 }
 

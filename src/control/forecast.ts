@@ -1,6 +1,7 @@
 /** When each waiting task starts and each open one ends, as ranges: worked out when somebody asks, from the queue and the pool as they are then. */
 import type { Hold } from "../domain/capacity.ts";
 import { type Estimate, estimate, remaining, type Span, typical } from "../domain/estimate.ts";
+import type { QueueOrder } from "../domain/queue-order.ts";
 import type { SchedulerSettings, UserAllowance } from "../domain/scheduling.ts";
 import { isLive } from "../domain/task-state.ts";
 import type { Attempt, Task } from "../domain/types.ts";
@@ -16,6 +17,7 @@ export type ForecastDeps = {
   readonly store: Store;
   readonly clock: Clock;
   readonly settings: SchedulerSettings;
+  readonly order: () => Promise<QueueOrder>;
   /** The pool as the scheduler last saw it; nothing is told while its head does not answer, nor where another server leads. */
   readonly view: SchedulerLoop["view"];
 };
@@ -49,13 +51,24 @@ async function forecast(deps: ForecastDeps, extra: NewTask | null): Promise<Read
   const paused = await deps.store.queue.pause();
   const spans = await spansOf(deps.store, open, attempts, now);
   return estimate(
-    { now, open, nodes, holds: holdsOf(attempts), ended: [], handingOver: [], users, paused, settings: deps.settings },
+    {
+      now,
+      open,
+      nodes,
+      holds: holdsOf(attempts),
+      ended: [],
+      handingOver: [],
+      users,
+      paused,
+      order: await deps.order(),
+      settings: deps.settings,
+    },
     spans,
   );
 }
 
 /** A new task as it would stand in the queue, behind all that are there. */
-function queuedLast(task: NewTask, open: readonly Task[]): Task {
+export function queuedLast(task: NewTask, open: readonly Task[]): Task {
   return {
     ...task,
     state: "QUEUED",

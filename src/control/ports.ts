@@ -24,6 +24,7 @@ import type {
   Waiting,
   Workload,
 } from "../domain/types.ts";
+import type { UsageRow } from "../domain/usage.ts";
 
 export type Clock = {
   /** Wall clock, epoch ms: for people only. */
@@ -252,6 +253,11 @@ export type QueueStore = {
   readonly setPause: (pause: Pause | null, audit: AuditEntry) => Promise<boolean>;
 };
 
+export type UsageStore = {
+  /** GPU time of attempts that have ended, from `day` (YYYY-MM-DD, UTC) on; `userId` null = of all. Newest day first, then by user. */
+  readonly since: (day: string, userId: string | null) => Promise<readonly UsageRow[]>;
+};
+
 export type LeaderStore = {
   /** Takes or keeps the lead. Null = another process leads. The epoch rises with every new leader. */
   readonly lead: (owner: string, at: number) => Promise<number | null>;
@@ -265,6 +271,7 @@ export type Store = {
   readonly users: UserStore;
   readonly audit: AuditStore;
   readonly queue: QueueStore;
+  readonly usage: UsageStore;
   readonly leader: LeaderStore;
   readonly close: () => Promise<void>;
 };

@@ -1,10 +1,11 @@
 /** The queue and the pool as a caller may see them. Other users' tasks are a count or a null, never an id. */
 import { maySee } from "../domain/access.ts";
 import { freeCapacity, type Hold, nodeFits, whyNoCapacity } from "../domain/capacity.ts";
-import { inOrder } from "../domain/scheduling.ts";
-import { isLive } from "../domain/task-state.ts";
-import type { Needs, NodeView, Pause, Principal, Task } from "../domain/types.ts";
-import type { Store } from "./ports.ts";
+import { inOrder, type QueueOrder } from "../domain/queue-order.ts";
+import { isLive, isWaiting } from "../domain/task-state.ts";
+import type { NodeView, Pause, Principal, Task } from "../domain/types.ts";
+import { queuedLast } from "./forecast.ts";
+import type { NewTask, Store } from "./ports.ts";
 import { type TaskRow, withAttempts } from "./read-tasks.ts";
 
 export type QueueView = {
@@ -15,15 +16,13 @@ export type QueueView = {
   readonly notes: readonly string[];
 };
 
-export async function readQueue(
-  store: Store,
-  principal: Principal,
-  nodes: readonly NodeView[] | null,
-  maxRunningTasks: number,
-): Promise<QueueView> {
+/** What a place in the queue depends on beside the tasks. */
+export type PoolView = { readonly nodes: readonly NodeView[] | null; readonly maxRunningTasks: number; readonly order: QueueOrder };
+
+export async function readQueue(store: Store, principal: Principal, pool: PoolView): Promise<QueueView> {
   const open = await store.tasks.listOpen();
-  const order = inOrder(open);
-  const position = new Map(order.map((task, index) => [task.taskId, index + 1]));
+  const line = inOrder(open, pool.order);
+  const position = new Map(line.map((task, index) => [task.taskId, index + 1]));
   const visible = open.filter((task) => maySee(principal, task));
   const rows = await withAttempts(store, visible);
   const waiting = rows.flatMap((row) => {
@@ -35,25 +34,20 @@ export async function readQueue(
     waiting: waiting.toSorted((a, b) => a.position - b.position),
     hidden: open.length - visible.length,
     paused: await store.queue.pause(),
-    notes: idleNotes(open, order, await liveHolds(store, open), nodes, maxRunningTasks),
+    notes: idleNotes(open, line.length, await liveHolds(store, open), pool),
   };
 }
 
 /** GPUs that stand idle because of a setting are said so, in words. */
-function idleNotes(
-  open: readonly Task[],
-  order: readonly Task[],
-  holds: readonly Hold[],
-  nodes: readonly NodeView[] | null,
-  maxRunningTasks: number,
-): readonly string[] {
-  if (nodes === null || order.length === 0) return [];
-  const running = open.length - order.length;
+function idleNotes(open: readonly Task[], waiting: number, holds: readonly Hold[], pool: PoolView): readonly string[] {
+  const { nodes, maxRunningTasks } = pool;
+  if (nodes === null || waiting === 0) return [];
   const total = nodes.reduce((sum, node) => sum + node.gpusTotal, 0);
   const idle = freeCapacity(nodes, holds).reduce((sum, node) => sum + node.gpus, 0);
-  if (running < maxRunningTasks || idle === 0) return [];
-  const waits = order.length === 1 ? "1 task waits" : `${order.length} tasks wait`;
-  return [`${idle} of ${total} GPUs idle; ${waits} on max_running_tasks=${maxRunningTasks}`];
+  if (open.length - waiting < maxRunningTasks || idle === 0) return [];
+  return [
+    `${idle} of ${total} GPUs idle; ${waiting === 1 ? "1 task waits" : `${waiting} tasks wait`} on max_running_tasks=${maxRunningTasks}`,
+  ];
 }
 
 async function liveHolds(store: Store, open: readonly Task[]): Promise<readonly Hold[]> {
@@ -90,22 +84,16 @@ export type Fit = {
   readonly position: number;
 };
 
-/** Whether and where a gang would fit, and its place in the queue behind those that would start before it. */
-export async function fitOf(
-  store: Store,
-  needs: Needs,
-  priority: number,
-  nodes: readonly NodeView[] | null,
-  maxRunningTasks: number,
-): Promise<Fit> {
+/** Whether and where a planned task would fit, and its place in the queue behind those that would start before it. */
+export async function fitOf(store: Store, task: NewTask, { nodes, maxRunningTasks, order }: PoolView): Promise<Fit> {
   const open = await store.tasks.listOpen();
-  const order = inOrder(open);
-  const position = order.filter((task) => task.priority >= priority).length + 1;
+  const waiting = open.filter(({ state }) => isWaiting(state)).length;
+  const planned = queuedLast(task, open);
+  const position = inOrder([...open, planned], order).indexOf(planned) + 1;
   if (nodes === null) return { verdict: "unknown", perNode: [], position };
   const free = freeCapacity(nodes, await liveHolds(store, open));
-  const perNode = nodeFits(needs, free);
-  const fitting = perNode.filter((node) => node.fits).length;
-  if (fitting >= needs.nodes)
-    return { verdict: position === 1 && open.length - order.length < maxRunningTasks ? "now" : "later", perNode, position };
-  return { verdict: whyNoCapacity(needs, free).code === "impossible_now" ? "impossible" : "later", perNode, position };
+  const perNode = nodeFits(task.needs, free);
+  const fits = perNode.filter((node) => node.fits).length >= task.needs.nodes;
+  if (fits) return { verdict: position === 1 && open.length - waiting < maxRunningTasks ? "now" : "later", perNode, position };
+  return { verdict: whyNoCapacity(task.needs, free).code === "impossible_now" ? "impossible" : "later", perNode, position };
 }

@@ -3,11 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AUDIT } from "../../test/support/audit-samples.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { CREATED, moved, moveTo, newAttempt, newTask, newUser, NOW } from "../../test/support/task-samples.ts";
-import type { NodeView, Principal, Task } from "../domain/types.ts";
+import type { Needs, NodeView, Principal, Task } from "../domain/types.ts";
 import { openStore } from "../store/open-store.ts";
 import { cursors } from "./cursors.ts";
 import type { Store } from "./ports.ts";
-import { fitOf, readNodes, readQueue } from "./read-pool.ts";
+import { fitOf, type PoolView, readNodes, readQueue } from "./read-pool.ts";
 import { getTask, listEvents, listTasks } from "./read-tasks.ts";
 
 const ADMIN: Principal = { kind: "admin" };
@@ -113,6 +113,12 @@ describe("lists", () => {
   });
 });
 
+const pool = (maxRunningTasks: number, nodes: readonly NodeView[] | null = NODES): PoolView => ({
+  nodes,
+  maxRunningTasks,
+  order: { by: "priority", used: new Map() },
+});
+
 describe("the queue", () => {
   it("shows places among all, own tasks by name and others as a number", async () => {
     const running = await add("alice");
@@ -120,21 +126,21 @@ describe("the queue", () => {
     await add("bob");
     const mine = await add("alice");
     await add("bob", { priority: 0 });
-    const view = await readQueue(store, user("alice"), NODES, 1);
+    const view = await readQueue(store, user("alice"), pool(1, NODES));
     expect(view.running.map((row) => row.task.taskId)).toEqual([running.taskId]);
     expect(view.running[0]?.attempt?.attempt).toBe(1);
     expect(view.waiting.map((row) => [row.position, row.task.taskId])).toEqual([[2, mine.taskId]]);
     expect(view.hidden).toBe(2);
     expect(JSON.stringify(view)).not.toContain("bob");
-    expect((await readQueue(store, ADMIN, NODES, 1)).hidden).toBe(0);
+    expect((await readQueue(store, ADMIN, pool(1, NODES))).hidden).toBe(0);
   });
 
   it("says when GPUs stand idle because of a setting", async () => {
     await launchOn(await add("alice"), "n1");
     await add("alice");
-    expect((await readQueue(store, ADMIN, NODES, 1)).notes).toEqual(["12 of 16 GPUs idle; 1 task waits on max_running_tasks=1"]);
-    expect((await readQueue(store, ADMIN, NODES, 2)).notes).toEqual([]);
-    expect((await readQueue(store, ADMIN, null, 1)).notes).toEqual([]);
+    expect((await readQueue(store, ADMIN, pool(1, NODES))).notes).toEqual(["12 of 16 GPUs idle; 1 task waits on max_running_tasks=1"]);
+    expect((await readQueue(store, ADMIN, pool(2, NODES))).notes).toEqual([]);
+    expect((await readQueue(store, ADMIN, pool(1, null))).notes).toEqual([]);
   });
 });
 
@@ -147,20 +153,22 @@ describe("the pool", () => {
     expect((await readNodes(store, user("bob"), NODES))[0]?.tasks).toEqual([expect.stringContaining("mvp2-bob") as string]);
   });
 
+  const planned = (needs: Needs, priority = 0) => newTask("planned", { needs, priority });
+
   it("says whether a shape fits now, later or not at all, and at which place", async () => {
     const needs = { nodes: 2, gpusPerNode: 8, cpusPerNode: 8 };
-    expect(await fitOf(store, needs, 0, NODES, 1)).toMatchObject({ verdict: "now", position: 1 });
+    expect(await fitOf(store, planned(needs), pool(1, NODES))).toMatchObject({ verdict: "now", position: 1 });
     await launchOn(await add("alice"), "n1");
-    const later = await fitOf(store, needs, 0, NODES, 2);
+    const later = await fitOf(store, planned(needs), pool(2, NODES));
     expect(later.verdict).toBe("later");
     expect(later.perNode).toMatchObject([
       { node: "n1", fits: false, why: "4 of 8 GPUs free" },
       { node: "n2", fits: true },
     ]);
     await add("bob");
-    expect(await fitOf(store, { ...needs, gpusPerNode: 1 }, 0, NODES, 9)).toMatchObject({ verdict: "later", position: 2 });
-    expect(await fitOf(store, { ...needs, gpusPerNode: 1 }, 5, NODES, 9)).toMatchObject({ verdict: "now", position: 1 });
-    expect((await fitOf(store, { ...needs, nodes: 3 }, 0, NODES, 9)).verdict).toBe("impossible");
-    expect(await fitOf(store, needs, 0, null, 9)).toMatchObject({ verdict: "unknown", perNode: [] });
+    expect(await fitOf(store, planned({ ...needs, gpusPerNode: 1 }, 0), pool(9))).toMatchObject({ verdict: "later", position: 2 });
+    expect(await fitOf(store, planned({ ...needs, gpusPerNode: 1 }, 5), pool(9))).toMatchObject({ verdict: "now", position: 1 });
+    expect((await fitOf(store, planned({ ...needs, nodes: 3 }, 0), pool(9))).verdict).toBe("impossible");
+    expect(await fitOf(store, planned(needs), pool(9, null))).toMatchObject({ verdict: "unknown", perNode: [] });
   });
 });

@@ -31,6 +31,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     handingOver: [],
     users: new Map(),
     paused: null,
+    order: { by: "priority", used: new Map() },
     settings,
     ...over,
   };

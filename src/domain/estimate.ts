@@ -3,6 +3,7 @@
  * that runs ended as early as it may, once as late as it may. Nobody who comes later is foreseen, nor a node that joins or leaves.
  */
 import type { Hold } from "./capacity.ts";
+import { inOrder } from "./queue-order.ts";
 import { decide, type Snapshot } from "./scheduling.ts";
 import { isWaiting } from "./task-state.ts";
 import type { Task } from "./types.ts";
@@ -82,7 +83,7 @@ type Played = { readonly start: number; readonly end: number };
 function play(snapshot: Snapshot, lastsMs: (taskId: string) => number): ReadonlyMap<string, Played> {
   const played = new Map<string, Played>();
   let { now } = snapshot;
-  let open: readonly Task[] = [...snapshot.open.filter((task) => !isWaiting(task.state)), ...firstWaiting(snapshot.open)];
+  let open: readonly Task[] = [...snapshot.open.filter((task) => !isWaiting(task.state)), ...firstWaiting(snapshot)];
   const holds = new Map<string, Hold>(snapshot.holds.map((hold) => [hold.taskId, hold]));
   for (const { taskId, state } of open) if (!isWaiting(state)) played.set(taskId, { start: now, end: now + lastsMs(taskId) });
   if (snapshot.nodes === null) return played;
@@ -106,10 +107,9 @@ function play(snapshot: Snapshot, lastsMs: (taskId: string) => number): Readonly
   }
 }
 
-function firstWaiting(open: readonly Task[]): readonly Task[] {
-  return open
-    .filter((task) => isWaiting(task.state) && !task.held)
-    .toSorted((a, b) => b.priority - a.priority || a.seq - b.seq)
+function firstWaiting({ open, order }: Snapshot): readonly Task[] {
+  return inOrder(open, order)
+    .filter((task) => !task.held)
     .slice(0, HORIZON);
 }
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Hold, isHandedOver, whyNoCapacity, freeCapacity } from "./capacity.ts";
-import { decide, type Decision, inOrder, type Snapshot } from "./scheduling.ts";
+import { inOrder } from "./queue-order.ts";
+import { decide, type Decision, type Snapshot } from "./scheduling.ts";
 import type { NodeView, Task, Waiting } from "./types.ts";
 import { sampleTask } from "../../test/support/sample-task.ts";
 
@@ -32,6 +33,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     handingOver: [],
     users: new Map(),
     paused: null,
+    order: { by: "priority", used: new Map() },
     settings: SETTINGS,
     ...over,
   };
@@ -57,15 +59,6 @@ function holdOn(name: string, gpus: number, cpus = 1): Hold {
 }
 
 describe("order of the queue", () => {
-  it("is first come, first served, higher priority first, and holds no task that runs or has ended", () => {
-    const late = waiting({ seq: 9 });
-    const early = waiting({ seq: 3 });
-    const urgent = waiting({ seq: 20, priority: 5 });
-    const states = (["SUBMITTING", "SUBMITTED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELED"] as const).map((state) => waiting({ state }));
-    const pending = waiting({ seq: 4, state: "PENDING_RESOURCES" });
-    expect(inOrder([late, ...states, early, urgent, pending])).toEqual([urgent, early, pending, late]);
-  });
-
   it("gives the only running slot to the first, and says to the others how many are before them", () => {
     const tasks = [waiting(), waiting(), waiting()];
     const [first, second, third] = decide(snapshot(tasks, { settings: { ...SETTINGS, maxRunningTasks: 1 } }));
@@ -384,6 +377,7 @@ const anySnapshot = fc
       handingOver: all.slice(0, Math.min(ended, handingOver)),
       users: new Map([["alice", { disabled: false, maxRunning: null, maxGpus }]]),
       paused: null,
+      order: { by: "priority", used: new Map() },
       settings: { ...SETTINGS, maxRunningTasks: limit },
     };
   });
@@ -392,7 +386,7 @@ describe("for every snapshot", () => {
   it("each waiting task gets one decision, in order", () => {
     fc.assert(
       fc.property(anySnapshot, (snap) => {
-        expect(decide(snap).map((decision) => decision.task)).toEqual(inOrder(snap.open));
+        expect(decide(snap).map((decision) => decision.task)).toEqual(inOrder(snap.open, snap.order));
       }),
     );
   });
@@ -451,7 +445,7 @@ describe("for every snapshot", () => {
     fc.assert(
       fc.property(anySnapshot, (snap) => {
         const free = freeCapacity(snap.nodes ?? [], snap.holds);
-        const [first] = inOrder(snap.open);
+        const [first] = inOrder(snap.open, snap.order);
         if (first === undefined || snap.nodes === null) return;
         const fits = free.filter((each) => each.gpus >= first.needs.gpusPerNode && each.cpus >= first.needs.cpusPerNode).length;
         const [decision] = decide(snap);

@@ -5,6 +5,7 @@
  */
 import { dueAt } from "./after-attempt.ts";
 import { freeCapacity, type Free, gpusOf, type Hold, place, take, whyNoCapacity } from "./capacity.ts";
+import { inOrder, type QueueOrder } from "./queue-order.ts";
 import { endsBefore, type Occupant, type Reservation, reserve, withoutReserved } from "./reservation.ts";
 import type { NodeView, Pause, Placement, Task, Waiting } from "./types.ts";
 import { isWaiting } from "./task-state.ts";
@@ -23,6 +24,7 @@ export type Snapshot = {
   readonly handingOver: readonly Hold[];
   readonly users: ReadonlyMap<string, UserAllowance>;
   readonly paused: Pause | null;
+  readonly order: QueueOrder;
   readonly settings: SchedulerSettings;
 };
 
@@ -50,11 +52,6 @@ export type Decision =
   | HoldBack
   | { readonly kind: "expire"; readonly task: Task };
 
-/** Queue order: higher priority first, then first come, first served. */
-export function inOrder(tasks: readonly Task[]): readonly Task[] {
-  return tasks.filter((task) => isWaiting(task.state)).toSorted((a, b) => b.priority - a.priority || a.seq - b.seq);
-}
-
 /** What the tasks already decided on leave for the next one. */
 type Round = {
   readonly snapshot: Snapshot;
@@ -79,7 +76,7 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
     ahead: 0,
     blocked: false,
   };
-  const decisions = inOrder(snapshot.open).map((task) => decideOne(task, round, soon));
+  const decisions = inOrder(snapshot.open, snapshot.order).map((task) => decideOne(task, round, soon));
   const lastLaunch = decisions.findLastIndex((decision) => decision.kind === "launch");
   return decisions.map((decision, index) =>
     decision.kind === "hold" && index < lastLaunch && isPassable(decision.waiting.code) ? { ...decision, passed: true } : decision,

@@ -29,6 +29,7 @@ import { sourceAddress } from "./source-address.ts";
 import { singleHeader } from "./single-header.ts";
 import { taskRoutes } from "./task-routes.ts";
 import { MIN_TLS_VERSION, type TlsIdentity } from "./tls-identity.ts";
+import { usageRoutes } from "./usage-routes.ts";
 import { userRoutes } from "./user-routes.ts";
 
 type AnyRouteFunction = (call: {
@@ -84,6 +85,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...logRoutes(deps),
     ...poolRoutes(deps),
     ...operatorRoutes(deps),
+    ...usageRoutes(deps),
     ...auditRoutes(deps),
   };
   const common: Common = {

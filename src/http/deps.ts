@@ -5,6 +5,7 @@ import type { Forecast } from "../control/forecast.ts";
 import type { Cursors } from "../control/cursors.ts";
 import type { Clock, CommonFiles, Ids, JobFiles, Log, Store } from "../control/ports.ts";
 import type { RayDoorView } from "../control/ray-door.ts";
+import type { QueueOrder } from "../domain/queue-order.ts";
 import type { SchedulerLoop } from "../control/scheduler/loop.ts";
 import type { SubmitDeps } from "../control/submit-task.ts";
 import type { UserDeps } from "../control/users.ts";
@@ -24,6 +25,7 @@ export type HttpDeps = {
   readonly cursors: Cursors;
   readonly loop: SchedulerLoop;
   readonly forecast: Forecast;
+  readonly order: () => Promise<QueueOrder>;
   readonly rayDoor: () => RayDoorView;
   readonly users: UserDeps;
   readonly submit: SubmitDeps;

@@ -22,7 +22,8 @@ export function poolRoutes(
 ): Pick<RouteFunctions, "readQueue" | "listNodes" | "listProfiles" | "healthz" | "readyz" | "metrics" | "openapi"> {
   return {
     readQueue: async ({ principal }) => {
-      const queue = await readQueue(deps.store, principal, deps.loop.view().nodes, deps.settings.maxRunningTasks);
+      const pool = { nodes: deps.loop.view().nodes, maxRunningTasks: deps.settings.maxRunningTasks, order: await deps.order() };
+      const queue = await readQueue(deps.store, principal, pool);
       const estimates = await deps.forecast.estimates();
       const summary = ({ task, attempt }: TaskRow) => renderTaskSummary(task, attempt, estimates.get(task.taskId));
       return ok({

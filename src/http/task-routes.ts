@@ -139,7 +139,7 @@ function created(answer: SubmitAnswer): Answer {
 async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
   const submission = readSubmission(call.principal, callerOf(call), call.query, call.body, deps.settings.ignoredFields);
   const admitted = await admit(deps.submit, submission);
-  const { choice, priority } = admitted;
+  const { choice } = admitted;
   const warnings = [...admitted.warnings, ...(await limitWarnings(deps.submit, admitted))];
   const now = deps.clock.now();
   const taskId = formatTaskId(submission.userId, submission.spec.workload, now, "00000000");
@@ -147,7 +147,8 @@ async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
   const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null);
   const estimate = (await deps.forecast.estimates(task)).get(taskId);
   const view = deps.loop.view();
-  const fit = await fitOf(deps.store, choice.needs, priority, view.head?.kind === "up" ? view.nodes : null, deps.settings.maxRunningTasks);
+  const nodes = view.head?.kind === "up" ? view.nodes : null;
+  const fit = await fitOf(deps.store, task, { nodes, maxRunningTasks: deps.settings.maxRunningTasks, order: await deps.order() });
   return ok({
     valid: true,
     argv: command.argv,

@@ -9,6 +9,7 @@ import { quarantineMs, type Settings } from "../config/settings.ts";
 import { authenticator } from "../control/authenticate.ts";
 import { cursors } from "../control/cursors.ts";
 import { forecaster } from "../control/forecast.ts";
+import { queueOrder } from "../control/usage.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
 import { schedulerLoop } from "../control/scheduler/loop.ts";
@@ -104,12 +105,14 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   opened.push(http.close);
   const commands = commandSource(await installedParts(settings, storage.call), () => storage.call("readProfiles", {}), common, clock, log);
   const meters = createMeters();
+  const order = queueOrder({ store, clock }, settings);
   const scheduler: SchedulerDeps = {
     store,
     files,
     ray: meteredRay(createRayJobs(http), meters, clock),
     cluster: createRayCluster(http, head.address, head.baseUrl),
     commands,
+    order,
     clock,
     ids,
     log,
@@ -144,7 +147,8 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     authenticate: authenticator(store.users, clock, options.adminToken),
     cursors: cursors(await store.leader.databaseId()),
     loop,
-    forecast: forecaster({ store, clock, settings: scheduler.settings, view: loop.view }),
+    order,
+    forecast: forecaster({ store, clock, order, settings: scheduler.settings, view: loop.view }),
     rayDoor: rayDoor.view,
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },

@@ -14,6 +14,7 @@ import type { Tables } from "./tables.ts";
 import { makeQueueStore } from "./queue-store.ts";
 import { makeTaskStore } from "./task-store.ts";
 import { withTrouble } from "./trouble.ts";
+import { makeUsageStore } from "./usage-store.ts";
 import { makeUserStore } from "./user-store.ts";
 import { makeWriteQueue, type WriteQueue } from "./write-queue.ts";
 
@@ -108,6 +109,7 @@ async function assemble(
     users: withTrouble(makeUserStore(read, queue.write, dialect)),
     audit: withTrouble(makeAuditStore(read)),
     queue: withTrouble(makeQueueStore(read, queue.write)),
+    usage: withTrouble(makeUsageStore(read)),
     leader: withTrouble({
       lead: makeLead(queue.write),
       ping: async () => {

@@ -114,6 +114,7 @@ export type Tables = {
   events: EventTable;
   idempotency: { user_id: string; key: string; body_hash: string; task_id: string; answer: string; created_at: number };
   audit: AuditTable;
+  usage: { user_id: string; day: string; gpu_ms: number };
   queue_pause: { one: number; at: number; actor: string; reason: string | null };
   leader: { one: number; epoch: number; owner: string | null; at: number | null };
   meta: { key: string; value: string };

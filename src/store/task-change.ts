@@ -8,6 +8,7 @@ import { storable } from "./storable.ts";
 import type { TaskTable, Tables } from "./tables.ts";
 import { appendEvents } from "./task-events.ts";
 import { attemptPatchRow, jsonOrNull, type TaskChangeRow, taskOf, taskPatchRow } from "./task-rows.ts";
+import { countAttempt } from "./usage-store.ts";
 import type { Plan } from "./write-queue.ts";
 
 const STALE: ChangeOutcome = { kind: "stale" };
@@ -91,6 +92,7 @@ async function patchAttempt(db: Kysely<Tables>, change: TaskChange): Promise<voi
     .where("attempt", "=", change.attempt.attempt)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows !== 1n) throw new Error(`task ${change.taskId} has no attempt ${change.attempt.attempt} to change`);
+  if (present(row.ended_at)) await countAttempt(db, change.taskId, change.attempt.attempt);
 }
 
 async function insertAttempt(db: Kysely<Tables>, task: Selectable<TaskTable>, change: TaskChange): Promise<void> {

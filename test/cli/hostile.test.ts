@@ -63,7 +63,10 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
   [["show", "3d4c"], { getTask: { json: { ...task, state: "FAILED", failure } } }],
   [["wait", "3d4c"], { getTask: { json: { ...task, state: "FAILED", failure } } }],
   [["list"], { listTasks: { json: { tasks: [summary, { ...summary, failure, user_id: "b" }], next_cursor: null } } }],
-  [["queue"], { readQueue: { json: { running: [summary], waiting: [{ ...summary, position: 1 }], hidden: 0, paused: null, notes: [HOSTILE] } } }],
+  [
+    ["queue"],
+    { readQueue: { json: { running: [summary], waiting: [{ ...summary, position: 1 }], hidden: 0, paused: null, notes: [HOSTILE] } } },
+  ],
   [
     ["nodes"],
     {

@@ -487,3 +487,25 @@ test("a limit that does not end, or is far, ends the command with the limit's wo
   expect(await far.run("list")).toBe(1);
   expect([far.calls.length, far.sleeps]).toEqual([1, []]);
 });
+
+test("usage shows GPU-hours by day and user, and the sum of each", async () => {
+  const usage = [
+    { day: "2026-08-01", user_id: "alice", gpu_seconds: 7_200 },
+    { day: "2026-08-01", user_id: "bob", gpu_seconds: 36_000 },
+    { day: "2026-07-31", user_id: "alice", gpu_seconds: 1_800 },
+  ];
+  const cli = cliWorld({ routes: { readUsage: { json: { usage, next_cursor: null } } } });
+  expect(await cli.run("usage", "--days", "30")).toBe(0);
+  expect(cli.calls[0]?.query).toEqual({ days: "30" });
+  const rows = cli.stdout().trimEnd().split("\n").slice(1);
+  expect(rows.map((row) => row.trim().split(/ +/))).toEqual([
+    ["2026-08-01", "alice", "2.00"],
+    ["2026-08-01", "bob", "10.00"],
+    ["2026-07-31", "alice", "0.50"],
+    ["all", "bob", "10.00"],
+    ["all", "alice", "2.50"],
+  ]);
+  const none = cliWorld({ routes: { readUsage: { json: { usage: [], next_cursor: null } } } });
+  expect(await none.run("usage")).toBe(0);
+  expect(none.stderr()).toContain("no GPU was used in the last 7 days");
+});

@@ -220,7 +220,7 @@ test("a user sees only own tasks, and another's is the same as none, byte for by
     expect(foreign.text).not.toContain("mvp2-");
   }
   expect((await world.call("GET", "/api/v2/tasks", bob)).json().tasks).toEqual([]);
-  expect((await world.call("GET", "/api/v2/queue", bob)).json()).toEqual({ running: [], waiting: [], hidden: 1, notes: [] });
+  expect((await world.call("GET", "/api/v2/queue", bob)).json()).toEqual({ running: [], waiting: [], hidden: 1, paused: null, notes: [] });
 });
 
 test("ids shorten to any unique prefix or suffix of four characters among the caller's own", async () => {

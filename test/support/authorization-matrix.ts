@@ -81,6 +81,7 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   readLogs: row("task, read"),
   readCurves: row("task, read"),
   readQueue: row("own, read"),
+  readUsage: row("own, read"),
   pauseQueue: row("admin", 200, () => ({ reason: "maintenance" })),
   resumeQueue: row("admin"),
   declareDead: row("admin", 200, () => ({ reason: "its node is off" })),

@@ -6,6 +6,7 @@ import { authenticator } from "../../src/control/authenticate.ts";
 import { cursors } from "../../src/control/cursors.ts";
 import type { Clock, Ids, Log, Store } from "../../src/control/ports.ts";
 import type { RayDoorView } from "../../src/control/ray-door.ts";
+import { queueOrder } from "../../src/control/usage.ts";
 import { forecaster } from "../../src/control/forecast.ts";
 import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { issueToken } from "../../src/control/users.ts";
@@ -109,6 +110,7 @@ export async function httpWorld(
   let door: RayDoorView = { state: "closed", ms: 0 };
   const loop: SchedulerLoop = { wake: () => undefined, view: () => view, run: () => Promise.resolve(), once: () => Promise.resolve(false) };
   const users = { users: store.users, clock, ids, defaultLimits: NO_LIMITS };
+  const order = queueOrder({ store, clock }, { order: "priority", fairHalfLifeDays: 7 });
   const deps: HttpDeps = {
     version: "test",
     store,
@@ -121,7 +123,9 @@ export async function httpWorld(
     authenticate: authenticator(store.users, clock, ADMIN_TOKEN),
     cursors: cursors("secret"),
     loop,
+    order,
     forecast: forecaster({
+      order,
       store,
       clock,
       settings: { maxRunningTasks: 1, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 },

@@ -11,6 +11,8 @@ import { cancelTask } from "../../src/control/change-task.ts";
 import type { JobFiles, Log, NewTask, Store } from "../../src/control/ports.ts";
 import type { FailpointName, SchedulerDeps } from "../../src/control/scheduler/context.ts";
 import { type SchedulerLoop, schedulerLoop } from "../../src/control/scheduler/loop.ts";
+import { queueOrder } from "../../src/control/usage.ts";
+import type { QueueOrder } from "../../src/domain/queue-order.ts";
 import { formatTaskId } from "../../src/domain/ids.ts";
 import { isTerminal } from "../../src/domain/task-state.ts";
 import type { Attempt, Task, TaskEvent, Workload } from "../../src/domain/types.ts";
@@ -51,6 +53,7 @@ export type WorldOptions = {
   /** Ray answers nothing at first. */
   readonly rayDown?: boolean;
   readonly databaseUrl?: string;
+  readonly order?: QueueOrder["by"];
 };
 
 export type SchedulerWorld = {
@@ -165,6 +168,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
       () => ray.baseUrl,
     ),
     commands: commandSource(root, brokenCommands),
+    order: queueOrder({ store, clock }, { order: options.order ?? "priority", fairHalfLifeDays: 7 }),
     clock,
     ids,
     log: SILENT,

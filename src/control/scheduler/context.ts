@@ -1,6 +1,7 @@
 /** What every part of the scheduler is given, and how one change is written. */
 import type { RetryPolicy } from "../../domain/after-attempt.ts";
 import type { Timing } from "../../domain/reconciliation.ts";
+import type { QueueOrder } from "../../domain/queue-order.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
 import type { Attempt, Task } from "../../domain/types.ts";
 import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
@@ -22,6 +23,7 @@ export type SchedulerDeps = {
   readonly ray: RayJobs;
   readonly cluster: RayCluster;
   readonly commands: CommandSource;
+  readonly order: () => Promise<QueueOrder>;
   readonly clock: Clock;
   readonly ids: Ids;
   readonly log: Log;

@@ -75,6 +75,7 @@ async function decideAll(
     handingOver: memory.handOver.fresh(),
     users: await allowances(deps.store, open),
     paused: await deps.store.queue.pause(),
+    order: await deps.order(),
     settings: deps.settings,
   });
   let moved = false;
