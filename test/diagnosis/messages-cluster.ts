@@ -22,6 +22,10 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
     "placement_pending",
     "Training Progress:   0%|          | 0/10\n(autoscaler +23m24s) Warning: The following resource request cannot be scheduled right now: {'GPU': 1.0, 'CPU': 10.0}",
   ],
+  [
+    "placement_pending",
+    "(autoscaler +1h) Error: No available node types can fulfill resource request {'GPU': 8.0}. Add suitable node types to this cluster to resolve this issue.",
+  ],
   ["ray_job_failed", "Job supervisor actor could not be scheduled: The actor is not schedulable: something"],
   ["ray_job_failed", "RuntimeError: Failed to start supervisor actor raysubmit_x: 'The actor died'. Full traceback:"],
   ["ray_job_failed", "Job 'x' failed\nStatus message: Job supervisor actor died: The actor died unexpectedly before finishing this task."],
@@ -74,6 +78,10 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
     "(raylet) Raylet is terminated. Termination is unexpected. Possible reasons include: (1) SIGKILL by the user or system OOM killer, (2) Invalid memory access from Raylet causing SIGSEGV or SIGBUS",
   ],
   [
+    "node_lost",
+    "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.\nThe actor died because its node has died. Node Id: abc",
+  ],
+  [
     "head_lost",
     "[2025-01-01 00:00:00,000 E 1 2] gcs_rpc_client.h:179: Failed to connect to GCS at address 10.0.0.1:6379 within 5 seconds.",
   ],
@@ -101,11 +109,16 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
     "ray.exceptions.WorkerCrashedError: The worker died unexpectedly while executing this task. Check python-core-worker-*.log files for more information.",
   ],
   ["worker_crash_unknown", "Fatal Python error: Aborted\nThread 0x00 (most recent call first):"],
+  [
+    "worker_crash_unknown",
+    "ray.exceptions.ActorUnavailableError: The actor abc is unavailable: The actor is temporarily unavailable: RpcError: RPC error: Socket closed",
+  ],
   ["interrupted", "slurmstepd: error: *** JOB 123 ON node7 CANCELLED AT 2025-01-01T00:00:00 DUE TO TIME LIMIT ***"],
   ["interrupted", 'Traceback (most recent call last):\n  File "x.py", line 1, in <module>\nKeyboardInterrupt'],
   ["interrupted", "torch.distributed.elastic.multiprocessing.api.SignalException: Process 4242 got signal: 15"],
   ["interrupted", "Job 'x' was stopped\nStatus message: Job was intentionally stopped."],
   ["interrupted", "*** SIGTERM received at time=1795516207 on cpu 1 ***\nray.exceptions.ActorDiedError: x"],
+  ["interrupted", "[2025-01-01 00:00:00,000 E 528 528] logging.cc:474: *** SIGTERM received at time=1795516207 on cpu 1 ***"],
   [
     "collective_timeout",
     "[rank1]:[E ProcessGroupNCCL.cpp:1413] [PG 0 Rank 1] ProcessGroupNCCL's watchdog got stuck for 600 seconds without making progress in monitoring enqueued collectives.",
@@ -138,6 +151,15 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
     "collective_timeout",
     "torch.distributed.DistBackendError: NCCL communicator was aborted on rank 3. Original reason for failure was: [Rank 3] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=2, OpType=ALLGATHER",
   ],
+  [
+    "collective_timeout",
+    "[rank4]:[E218 08:10:00 ProcessGroupNCCL.cpp:681] [Rank 4] Work WorkNCCL(SeqNum=3, OpType=_REDUCE_SCATTER_BASE, Timeout(ms)=600000) timed out in blocking wait.",
+  ],
+  [
+    "collective_timeout",
+    "RuntimeError: [../third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:133] Timed out waiting 1800000ms for send operation to complete",
+  ],
+  ["collective_timeout", "torch.distributed.DistBackendError: Timeout waiting for key: default_pg/0/0 after 1800000 ms"],
   [
     "comm_network",
     "torch.distributed.DistBackendError: NCCL error in: ../torch/csrc/distributed/c10d/ProcessGroupNCCL.cpp:1970, unhandled system error (run with NCCL_DEBUG=INFO for details), NCCL version 2.20.5\nncclSystemError: System call (e.g. socket, malloc) or external library call failed or device error.",
@@ -179,6 +201,11 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
     "comm_network",
     "node:7:8 [1] NCCL INFO misc/socket.cc:538 -> 2\nnode:7:8 [1] misc/socket.cc:484 NCCL WARN socketStartConnect: Connect to 172.17.0.3<55443> failed : Software caused connection abort",
   ],
+  ["comm_network", "RuntimeError: [Rank 3] NCCL WARN Net : Call to recv from 10.0.0.2<5555> failed : Connection refused"],
+  [
+    "comm_network",
+    "torch.distributed.DistBackendError: NCCL error in: x, remote process exited or there was a network error, NCCL version 2.26.2",
+  ],
   ["port_in_use", "OSError: [Errno 98] Address already in use"],
   ["port_in_use", "[E socket.cpp:957] [c10d] The server socket has failed to bind to [::]:29500 (errno: 98 - Address already in use)."],
   [
@@ -187,4 +214,6 @@ export const CLUSTER_MESSAGES: readonly (readonly [label: string, log: string])[
   ],
   ["port_in_use", "zmq.error.ZMQError: Address already in use (addr='tcp://127.0.0.1:5555')"],
   ["port_in_use", "ERROR:    [Errno 98] error while attempting to bind on address ('0.0.0.0', 8000): address already in use"],
+  ["port_in_use", "RuntimeError: Port 30000 is already in use. Please choose another port."],
+  ["port_in_use", "[Errno 98] error while attempting to bind on address ('::', 45678, 0, 0): address already in use"],
 ];

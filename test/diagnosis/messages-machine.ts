@@ -11,6 +11,15 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
   ["host_oom", "run.sh: line 20: 12345 Killed                  python3 -m verl.trainer.main_ppo"],
   ["host_oom", "    State:  Terminated  Reason: OOMKilled  Exit Code: 137"],
   [
+    "host_oom",
+    "(raylet) [2025-01-01 00:00:00,000 E 1 1] (raylet) node_manager.cc:3069: 4 Workers (tasks / actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons at node (ID: x, IP: 10.0.0.1) over the last time period.",
+  ],
+  ["host_oom", "torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL"],
+  [
+    "host_oom",
+    "ERROR:torch.distributed.elastic.multiprocessing.api:failed (exitcode: -9) local_rank: 3 (pid: 1) of binary: /usr/bin/python\nTraceback (most recent call last):\ntorch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+  ],
+  [
     "cuda_oom_train",
     "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB (GPU 0; 79.35 GiB total capacity; 1 GiB already allocated)",
   ],
@@ -41,6 +50,10 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
     '  File "/v/verl/workers/fsdp_workers.py", line 782, in compute_ref_log_prob\n  File "/v/verl/utils/fsdp_utils.py", line 1, in load_fsdp_model_to_gpu\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1 GiB',
   ],
   [
+    "cuda_oom_train",
+    'ray.exceptions.RayTaskError(OutOfMemoryError): ray::WorkerDict.critic_update_critic() (pid=22, ip=10.0.0.1)\n  File "/v/verl/workers/critic/dp_critic.py", line 2, in update_critic\n    loss.backward()\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 5.80 GiB. GPU 0 has a total capacity of 47.54 GiB of which 3.20 GiB is free.',
+  ],
+  [
     "cuda_oom_rollout",
     'ray.exceptions.RayTaskError(OutOfMemoryError): ray::WorkerDict.actor_rollout_generate_sequences() (pid=1, ip=1)\n  File "/v/site-packages/vllm/worker/worker.py", line 1, in x\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.00 GiB.',
   ],
@@ -61,6 +74,14 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
   [
     "cuda_oom_rollout",
     '  File "/v/verl/workers/sharding_manager/fsdp_sglang.py", line 1, in wake_up\n    await self.inference_engine.resume_memory_occupation()\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1 GiB',
+  ],
+  [
+    "cuda_oom_rollout",
+    '(WorkerDict pid=33)   File "/v/verl/workers/rollout/vllm_rollout/vllm_rollout_spmd.py", line 99, in __init__\n(WorkerDict pid=33)     self.inference_engine = LLM(\n(WorkerDict pid=33)   File "/e/vllm/model_executor/models/qwen2.py", line 1\n(WorkerDict pid=33) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 130.00 MiB.',
+  ],
+  [
+    "cuda_oom_rollout",
+    "(vLLMHttpServer pid=9) ERROR 09-01 00:00:00 [dump_input.py:69] Dumping input data\n(vLLMHttpServer pid=9) ERROR 09-01 00:00:00 [core.py:710] EngineCore encountered a fatal error.\n(vLLMHttpServer pid=9) ERROR 09-01 00:00:00 [core.py:710] torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
   ],
   ["kv_cache_capacity", "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static."],
   [
@@ -98,12 +119,17 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
   ],
   ["gpu_visibility", "AssertionError: Invalid device id"],
   ["gpu_visibility", "ValueError: Please use the same HIP_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES, inconsistant values found: 0 and 1."],
+  ["gpu_visibility", "RuntimeError: No HIP GPUs are available"],
+  ["gpu_visibility", "RuntimeError: Failed to infer device type, please set the environment variable `VLLM_LOGGING_LEVEL=DEBUG`"],
+  ["gpu_visibility", "pynvml.NVMLError_InvalidArgument: Invalid Argument\n"],
   ["gpu_hardware", "RuntimeError: CUDA error: uncorrectable NVLink error detected during the execution"],
   ["gpu_hardware", "Unable to determine the device handle for GPU 0000:3B:00.0: GPU is lost.  Reboot the system to recover this GPU"],
   [
     "gpu_hardware",
     "torch.AcceleratorError: CUDA error: unspecified launch failure\nNVRM: Xid (PCI:0000:9b:00): 94, pid=1, Contained: SM (0x1).",
   ],
+  ["gpu_hardware", "torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered"],
+  ["gpu_hardware", "nvidia-smi: GPU 00000000:4F:00.0 has fallen off the bus"],
   ["cuda_compat", "RuntimeError: CUDA error: no kernel image is available for execution on the device"],
   ["cuda_compat", "NVIDIA H200 with CUDA capability sm_90 is not compatible with the current PyTorch installation."],
   ["cuda_compat", "RuntimeError: FlashAttention only supports Ampere GPUs or newer."],
@@ -114,6 +140,11 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
   ["cuda_compat", "RuntimeError: The NVIDIA driver on your system is too old (found version 11070)."],
   ["cuda_compat", "RuntimeError: CUDA error: the provided PTX was compiled with an unsupported toolchain."],
   ["cuda_compat", "Error 803: system has unsupported display driver / cuda driver combination"],
+  ["cuda_compat", "ImportError: libcuda.so.1: cannot open shared object file: No such file or directory"],
+  [
+    "cuda_compat",
+    "RuntimeError: CUDA driver error: invalid image\nRuntimeError: CUDA error: no kernel image is available for execution on the device",
+  ],
   ["cuda_kernel_error", "RuntimeError: CUDA error: device-side assert triggered"],
   ["cuda_kernel_error", "RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasGemmEx( handle, opa, opb, m, n, k)`"],
   ["cuda_kernel_error", "RuntimeError: Triton Error [CUDA]: an illegal memory access was encountered"],
@@ -129,6 +160,8 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
   ["thread_limit", "Exception: No available agent to submit job, please try again later."],
   ["thread_limit", "terminate called after throwing an instance of 'std::system_error'\n  what():  Resource temporarily unavailable"],
   ["thread_limit", "RuntimeError: Request failed with status code 500: No available agent to submit job, please try again later.."],
+  ["thread_limit", "libgomp: Thread creation failed: Resource temporarily unavailable"],
+  ["thread_limit", "bash: fork: retry: Resource temporarily unavailable"],
   ["disk_full", "OSError: [Errno 28] No space left on device"],
   [
     "disk_full",
@@ -148,4 +181,7 @@ export const MACHINE_MESSAGES: readonly (readonly [label: string, log: string])[
     "OSError: [Errno 28] No space left on device: '/tmp/ray/session_latest'\nray.exceptions.ActorDiedError: The actor died unexpectedly",
   ],
   ["disk_full", "RuntimeError: write failed: No space left on device (os error 28)"],
+  ["disk_full", "OSError: [Errno 28] No space left on device: '/root/.cache/huggingface'"],
+  ["disk_full", "ray.exceptions.OutOfDiskError: Local disk is full"],
+  ["disk_full", "tar: write error: No space left on device"],
 ];

@@ -103,4 +103,13 @@ export const NOISE_MESSAGES: readonly (readonly [label: string, log: string])[] 
     "unknown",
     "ERROR: pip's dependency resolver does not currently take into account all the packages that are installed. This behaviour is the source of the following dependency conflicts.",
   ],
+  ["unknown", "(WorkerDict pid=1) 2025-01-01 00:00:00,000 - INFO - Successfully connected; on error: Connection reset by peer we retry"],
+  [
+    "unknown",
+    "(TaskRunner pid=1) Warning: nan values replaced in metric foo\n(TaskRunner pid=1) step:1 - x:1\n(TaskRunner pid=1) step:2 - x:1\n(TaskRunner pid=1) step:3 - x:1",
+  ],
+  [
+    "unknown",
+    "(AgentLoopWorker pid=1) ERROR:2025:Tool call failed: TimeoutError: sandbox timed out\n(TaskRunner pid=1) step:7 - a:1\n(TaskRunner pid=1) step:8 - a:1",
+  ],
 ];

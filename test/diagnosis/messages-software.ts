@@ -15,6 +15,11 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
     "missing_module",
     "ray.exceptions.RaySystemError: System error: No module named 'my_code'\ntraceback: x\nModuleNotFoundError: No module named 'my_code'",
   ],
+  ["missing_module", "ModuleNotFoundError: No module named 'math_verify'"],
+  [
+    "missing_module",
+    "ImportError: This modeling file requires the following packages that were not found in your environment: flash_attn. Run `pip install flash_attn`",
+  ],
   ["version_mismatch", "AttributeError: module 'torch.distributed' has no attribute 'tensor'"],
   ["version_mismatch", "ImportError: cannot import name 'LLM' from 'vllm' (unknown location)"],
   ["version_mismatch", "ImportError: /x/flash_attn_2_cuda.so: undefined symbol: _ZN3c104cuda"],
@@ -53,6 +58,15 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
     "version_mismatch",
     "A module that was compiled using NumPy 1.x cannot be run in\nNumPy 2.0.0 as it may crash.\nImportError: numpy.core.multiarray failed to import",
   ],
+  ["version_mismatch", "ImportError: cannot import name 'ParallelismConfig' from 'accelerate'"],
+  ["version_mismatch", "AttributeError: 'Qwen2ForCausalLM' object has no attribute 'lm_head_x'"],
+  ["version_mismatch", "TypeError: LLM.generate() got an unexpected keyword argument 'prompt_token_ids'"],
+  [
+    "version_mismatch",
+    "ValueError: The model's config.json does not contain supported architectures: Model architectures ['Foo'] are not supported for now",
+  ],
+  ["version_mismatch", "RuntimeError: vllm version 0.4.0 is not supported, requires vllm>=0.7.3 but got 0.4.0"],
+  ["version_mismatch", "pkg_resources.VersionConflict: (torch 2.3.0, Requirement.parse('torch==2.4.0'))"],
   ["config_unknown_key", "Could not override 'actor_rollout_ref.foo'.\nTo append to your config use +actor_rollout_ref.foo=1"],
   ["config_unknown_key", "omegaconf.errors.ConfigAttributeError: Key 'kl_ctrl' is not in struct\n    full_key: algorithm.kl_ctrl"],
   ["config_unknown_key", "hydra.errors.ConfigCompositionException: Could not override 'trainer.foo'. No match in the defaults list."],
@@ -67,6 +81,10 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
   [
     "config_unknown_key",
     "hydra.errors.InstantiationException: Error in call to target 'verl.workers.config.actor.ActorConfig':\nTypeError(\"ActorConfig.__init__() got an unexpected keyword argument 'foo'\")",
+  ],
+  [
+    "config_unknown_key",
+    "omegaconf.errors.ConfigAttributeError: Key 'use_fused_kernels' is not in struct\n    full_key: actor_rollout_ref.model.use_fused_kernels\n    object_type=dict",
   ],
   ["config_divisibility", "AssertionError: rollout world_size: 1 is not divisible by infer_tp: 2"],
   ["config_divisibility", "AssertionError: First dimension of the tensor should be divisible by tensor parallel size"],
@@ -89,6 +107,8 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
   ["config_divisibility", "AssertionError: global_batch_size (12) is not divisible by micro_batch_size (4) times data parallel size (2)"],
   ["config_divisibility", "AssertionError: nproc_per_node (8) must be divisible by ulysses sp size (3)"],
   ["config_divisibility", "ValueError: 151936 is not divisible by 7"],
+  ["config_divisibility", "AssertionError: 8 must be divisible by 3"],
+  ["config_divisibility", "ValueError: Cannot reshape: size of tensor a (7) must be divisible by 4"],
   ["config_invalid_value", "AssertionError: Currently, only support hybrid engine"],
   [
     "config_invalid_value",
@@ -131,6 +151,10 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
   ],
   ["config_invalid_value", "AssertionError: When using sequence parallelism for actor/ref policy, you must enable `use_remove_padding`."],
   ["config_invalid_value", "ValueError: temperature must be non-negative, got -1.0."],
+  ["config_invalid_value", "omegaconf.errors.ConfigAttributeError: Missing mandatory value: actor.strategy"],
+  ["config_invalid_value", "AssertionError: ppo_micro_batch_size_per_gpu must be set when use_dynamic_bsz is False"],
+  ["config_invalid_value", "ValueError: rollout.mode sync has been removed. Please set `actor_rollout_ref.rollout.mode=async`"],
+  ["config_invalid_value", "NotImplementedError: Unsupported backend: foo"],
   [
     "hub_unreachable",
     "requests.exceptions.ConnectionError: (MaxRetryError(\"HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded with url: /x (Caused by NewConnectionError('Failed to establish a new connection: [Errno 101] Network is unreachable'))\"), '(Request ID: x)')",
@@ -182,6 +206,10 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
     "hub_access_denied",
     "huggingface_hub.utils._errors.HfHubHTTPError: 403 Client Error: Forbidden for url: https://huggingface.co/meta-llama/x/resolve/main/config.json.",
   ],
+  [
+    "hub_access_denied",
+    "huggingface_hub.errors.GatedRepoError: 403 Client Error. Cannot access gated repo for url https://huggingface.co/google/gemma-2-9b/resolve/main/config.json.",
+  ],
   ["tracker_auth", "wandb.errors.UsageError: api_key not configured (no-tty). call wandb.login(key=[your_api_key])"],
   [
     "tracker_auth",
@@ -194,4 +222,5 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
   ["tracker_auth", "mlflow.exceptions.MlflowException: API request to endpoint failed with error code 401 != 200"],
   ["tracker_auth", "ValueError: API key must be 40 characters long, yours was 8"],
   ["tracker_auth", "swanlab.log: Please login with swanlab login first: swanlab.error.ApiError not logged in"],
+  ["tracker_auth", 'wandb.errors.errors.CommError: failed to upsert bucket: returned error 401: {"data":{}} Unauthorized'],
 ];

@@ -19,6 +19,7 @@ export const TRAINING_MESSAGES: readonly (readonly [label: string, log: string])
   ["dataset_unreadable", "AssertionError: parquet file /data/x.parquet does not exist"],
   ["dataset_unreadable", "PermissionError: [Errno 13] Permission denied: '/data/gsm8k/train.parquet'"],
   ["dataset_unreadable", "OSError: Could not open Parquet input source '/data/x.parquet': Invalid: Parquet file size is 0 bytes"],
+  ["dataset_unreadable", "FileNotFoundError: Couldn't find any data file at /data/foo."],
   ["dataset_schema", "KeyError: 'prompt'"],
   ["dataset_schema", "KeyError: 'reward_model'"],
   ["dataset_schema", "ValueError: Column name ['messages'] not in the dataset. Current columns in the dataset: ['prompt', 'x']"],
@@ -92,6 +93,10 @@ export const TRAINING_MESSAGES: readonly (readonly [label: string, log: string])
   ["reward_error", "RuntimeError: Error loading module from '/x/reward.py': invalid syntax (reward.py, line 3)"],
   ["reward_error", "concurrent.futures._base.TimeoutError\nTimeout occurred while computing reward for sample 3"],
   ["reward_error", "Exception: sandbox fusion request failed: connection refused"],
+  [
+    "reward_error",
+    '(RewardManagerWorker pid=1) Traceback (most recent call last):\n(RewardManagerWorker pid=1)   File "/v/verl/experimental/reward_loop/reward_manager/naive.py", line 55, in run_single\n(RewardManagerWorker pid=1)   File "/home/u/r.py", line 2, in score\n(RewardManagerWorker pid=1) ValueError: could not convert string to float: \'\'',
+  ],
   ["numeric_nan", "RuntimeError: probability tensor contains either `inf`, `nan` or element < 0"],
   ["numeric_nan", "step:12 - actor/pg_loss:nan - actor/grad_norm:nan"],
   ["numeric_nan", "{'loss': nan, 'grad_norm': nan, 'learning_rate': 1e-6, 'epoch': 0.1}"],
@@ -106,6 +111,11 @@ export const TRAINING_MESSAGES: readonly (readonly [label: string, log: string])
   ["numeric_nan", "ValueError: Loss is nan, stopping training"],
   ["numeric_nan", "FloatingPointError: Loss became infinite or NaN at iteration=3!"],
   ["numeric_nan", "Exception: Current loss scale already at minimum - cannot decrease scale anymore. Exiting run."],
+  ["numeric_nan", "(WorkerDict pid=1) WARN: rank 3 grad_norm is not finite: nan"],
+  [
+    "numeric_nan",
+    "RuntimeError: CUDA error: device-side assert triggered\n/pytorch/aten/src/ATen/native/cuda/TensorCompare.cu:110: _assert_async_cuda_kernel: Assertion `probability tensor contains either `inf`, `nan` or element < 0` failed.",
+  ],
   [
     "checkpoint_io",
     "RuntimeError: Error(s) in loading state_dict for Qwen2ForCausalLM:\n\tsize mismatch for lm_head.weight: copying a param with shape torch.Size([1, 2]) from checkpoint, the shape in current model is torch.Size([2, 2]).",
@@ -126,5 +136,10 @@ export const TRAINING_MESSAGES: readonly (readonly [label: string, log: string])
   ["checkpoint_io", 'RuntimeError: Error(s) in loading state_dict for FullyShardedDataParallel:\n\tMissing key(s) in state_dict: "x".'],
   ["checkpoint_io", "ValueError: Can't find a valid checkpoint at /ckpt/checkpoint-100"],
   ["checkpoint_io", "OSError: [Errno 5] Input/output error: '/ckpt/global_step_10/actor/model_world_size_8_rank_0.pt'"],
+  ["checkpoint_io", "RuntimeError: unexpected EOF, expected 123 more bytes. The file might be corrupted."],
+  [
+    "checkpoint_io",
+    "  File \"/v/verl/utils/checkpoint/megatron_checkpoint_manager.py\", line 1, in load_checkpoint\nKeyError: 'optimizer.state.exp_avg'",
+  ],
   ["hang_unknown", 'Thread 0x7f00 (most recent call first):\n  File "/x/threading.py", line 320 in wait\n'],
 ];

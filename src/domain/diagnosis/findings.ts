@@ -148,7 +148,7 @@ function tryRule(rule: Rule, indices: readonly number[], lines: LogLines, shown:
     if (isRefuted(rule, at, path, line)) continue;
     const match = rule.pattern.exec(line.body);
     if (match === null) continue;
-    if (line.level === "quiet" && rule.anyLevel !== true) continue;
+    if ((line.level === "warning" && rule.anyLevel !== true) || (line.level === "info" && rule.infoToo !== true)) continue;
     if (isShown(line, match.index) || shown(at)) continue;
     if (rule.atEnd === true && hasMoreAfter(lines, at)) continue;
     if (isSourceText(line) && rule.anywhere !== true) {
@@ -193,7 +193,7 @@ function unknownErrors(
   for (const at of indices.slice(-TRIES)) {
     const line = lines.at(at);
     if (line.number !== null && (at < path.refutedBefore || at < path.finishedAt)) continue;
-    if (!EXCEPTION.test(line.body) || WRAPPER.test(line.body.slice(0, 200)) || line.level === "quiet") continue;
+    if (!EXCEPTION.test(line.body) || WRAPPER.test(line.body.slice(0, 200)) || line.level === "warning" || line.level === "info") continue;
     if (explained.has(at) || isShown(line, 0) || shown(at) || ignoredException(lines, at)) continue;
     out.push({ line, index: at, at: 0 });
   }

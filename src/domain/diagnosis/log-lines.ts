@@ -12,7 +12,7 @@ export type Line = {
   readonly body: string;
   /** Who wrote it, as the prefix says: `WorkerDict pid=12`; "" = the driver itself. */
   readonly source: string;
-  readonly level: "error" | "quiet" | "none";
+  readonly level: "error" | "warning" | "info" | "none";
 };
 
 // oxlint-disable-next-line no-control-regex -- escape sequences are what is looked for
@@ -34,8 +34,16 @@ const PREFIXES: readonly RegExp[] = [
   /^\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [A-Z]{2}\d+)*\] ?/,
   /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])?\s?(?:(?:- )?(?:ERROR|CRITICAL)(?: -|:)? ?)?/,
 ];
-const QUIET =
-  /^(?:[\s[({|:\d.,/-]|[\w.]{1,40}[:\s|-]){0,8}?(?:INFO|WARN(?:ING)?|DEBUG|NOTICE)(?=[\s\]:|)-])|\b\w{0,30}Warning: |^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [IWD] |^[IWD]\d{4} \d\d:\d\d:\d\d|NCCL (?:INFO|WARN)/;
+const TIME = String.raw`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?`;
+/** A logger's level stands after a time and at most a few words: each is followed by what is no part of a word, so there is one way to read them. */
+const BEFORE_LEVEL = String.raw`^[\s[(]{0,4}(?:${TIME}[\s:|\])-]{0,4})?(?:[\w.]{1,40}[\s:|[\]()-]{1,3}){0,5}?`;
+const AFTER_LEVEL = String.raw`(?=[\s\]:|)-])`;
+const WARNING = new RegExp(
+  String.raw`${BEFORE_LEVEL}WARN(?:ING)?${AFTER_LEVEL}|\b\w{0,30}Warning: |^\[${TIME} W |^W\d{4} \d\d:\d\d:\d\d|NCCL WARN`,
+);
+const INFO = new RegExp(
+  String.raw`${BEFORE_LEVEL}(?:INFO|DEBUG|NOTICE)${AFTER_LEVEL}|^\[${TIME} [ID] |^[ID]\d{4} \d\d:\d\d:\d\d|NCCL INFO`,
+);
 const LOUD = /^(?:\S{1,40} ){0,4}(?:ERROR|CRITICAL|FATAL)\b/;
 
 function withoutEscapes(text: string): string {
@@ -48,6 +56,12 @@ function sourceOf(text: string): string {
     if (found !== undefined) return found;
   }
   return "";
+}
+
+function levelOf(head: string): Line["level"] {
+  if (LOUD.test(head)) return "error";
+  if (INFO.test(head)) return "info";
+  return WARNING.test(head) ? "warning" : "none";
 }
 
 function parse(raw: string, number: number | null): Line {
@@ -66,7 +80,7 @@ function parse(raw: string, number: number | null): Line {
     }
   }
   const head = said.slice(0, 200);
-  return { number, text, body, source, level: LOUD.test(head) ? "error" : QUIET.test(head) ? "quiet" : "none" };
+  return { number, text, body, source, level: levelOf(head) };
 }
 
 export type LogLines = {

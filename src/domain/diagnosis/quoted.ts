@@ -23,7 +23,7 @@ const SAMPLE_HEAD =
 const SOURCE_TEXT =
   /^\s{0,80}(?:\d{1,6} )?(?:raise |assert |print\(|logger\.|logging\.|warnings\.warn|self\.|return |if |except |f["']|["'].{0,400}["']\)?,?$)/;
 const ENDS_WITH_BREAK =
-  /(?:^|[\]:：)>|;,('"[{=•*!?·。，—-]|\b(?:Error|Exception|what\(\)|due to|because|reason|with|failed|error|got|message|exited|status|FAILED))\s{0,4}$/;
+  /(?:^|[`\]:：)>|;,('"[{=•*!?·。，—-]|\b(?:Error|Exception|what\(\)|due to|because|reason|with|failed|error|got|message|exited|status|FAILED))\s{0,4}$/;
 
 /** Whether the words at `at` of the line are said by the program itself, or only shown. */
 export function isShown(line: Line, at: number): boolean {

@@ -19,8 +19,9 @@ export type Rule = {
   readonly frames?: RegExp;
   readonly notFrames?: RegExp;
   readonly elseToo?: true;
-  /** Also believed on lines that a logger marked INFO or WARNING. */
+  /** Also believed on lines that a logger marked as a warning, with `infoToo` on any. */
   readonly anyLevel?: true;
+  readonly infoToo?: true;
   /** Steps trained after it do not refute it. */
   readonly outlivesSteps?: true;
   /** The words may stand anywhere in a sentence, not only where a message begins. */

@@ -8,9 +8,9 @@ export const HOST_MEMORY: readonly Rule[] = [
     id: "ray-memory-monitor",
     label: "host_oom",
     strength: "cause",
-    needles: ["running low on memory", "outofmemoryerror", "memory usage threshold"],
+    needles: ["running low on memory", "outofmemoryerror", "memory usage threshold", "memory pressure"],
     pattern:
-      /(?:worker\(s\) were|[Tt]ask was|[Aa]ctor was|[Ww]orker was) killed due to the node running low on memory|ray\.exceptions\.OutOfMemoryError|Memory on the node .{0,400}memory used=(?<used>[\d.]+ ?[KMGT]B).{0,100}exceeds the memory usage threshold/,
+      /[Ww]orkers \(tasks \/ actors\) killed due to memory pressure \(OOM\)|(?:worker\(s\) were|[Tt]ask was|[Aa]ctor was|[Ww]orker was) killed due to the node running low on memory|ray\.exceptions\.OutOfMemoryError|Memory on the node .{0,400}memory used=(?<used>[\d.]+ ?[KMGT]B).{0,100}exceeds the memory usage threshold/,
     anyLevel: true,
     why: "The node's memory was nearly full, so Ray's memory monitor killed a worker.",
     fix: `${FIX} The lines after it in the log name the ten biggest processes.`,
@@ -95,7 +95,7 @@ export const HOST_MEMORY: readonly Rule[] = [
       "sigkill",
     ],
     pattern:
-      /failed \(exitcode: -9\)|exitcode\s{0,4}: -9\b|Signal 9 \(SIGKILL\) received by PID|exit(?:ed with)? code:? (?:137|-9)\b|died from signal 9|terminated by signal (?:9|SIGKILL)|^\S{1,200}: line \d+:\s{1,8}\d+ Killed\b|^Killed$|DataLoader worker \(pid.{1,60}?\) is killed by signal: Killed|Worker exit type: .{0,300}exit code 137/,
+      /failed \(exitcode: -9\)|exitcode\s{0,4}: -9\b|Signal 9 \(SIGKILL\) received by PID|exit(?:ed with)? code:? (?:137|-9)\b|died from signal 9|terminated (?:by|with) signal (?:9|SIGKILL)|^\S{1,200}: line \d+:\s{1,8}\d+ Killed\b|^Killed$|DataLoader worker \(pid.{1,60}?\) is killed by signal: Killed|Worker exit type: .{0,300}exit code 137/,
     anyLevel: true,
     why: "A process was killed with SIGKILL, which nothing in this log explains: most often that is the kernel, for want of host memory.",
     fix: `Look at the node's kernel log for "Out of memory" (dmesg -T). If it is there: ${FIX}`,

@@ -18,7 +18,7 @@ export const LIMITS_AND_DISK: readonly Rule[] = [
       "pids limit",
     ],
     pattern:
-      /(?:thread|fork|\w{0,10}system_error|pthread_create|BlockingIOError|OSError|OpenBLAS|what\(\)|Errno 11|spawn).{0,160}Resource temporarily unavailable|pthread_create (?:failed|error)|can't start new thread|\[Errno 24\] Too many open files|: Too many open files|No available agent to submit job|[Uu]nable to create (?:a )?thread|[Ff]ailed to create (?:new )?thread|fork: retry|cannot fork/,
+      /(?:[Tt]hread|fork|\w{0,10}system_error|pthread_create|BlockingIOError|OSError|OpenBLAS|what\(\)|Errno 11|spawn).{0,160}Resource temporarily unavailable|pthread_create (?:failed|error)|can't start new thread|\[Errno 24\] Too many open files|: Too many open files|No available agent to submit job|[Uu]nable to create (?:a )?thread|[Ff]ailed to create (?:new )?thread|fork: retry|cannot fork/,
     anyLevel: true,
     anywhere: true,
     why: "The node refused a new process, thread or file: its limit is reached.",

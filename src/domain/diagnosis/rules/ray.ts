@@ -47,6 +47,7 @@ export const RAY: readonly Rule[] = [
     pattern:
       /No available node types can fulfill resource request (?<asked>.{0,200}?)\. Add|No available node types can fulfill|\+? ?pending placement groups|(?:can't|cannot) be scheduled right now|infeasible resource requests?|Waiting for creating a placement group of specs/,
     anyLevel: true,
+    infoToo: true,
     anywhere: true,
     why: "Ray waits for resources that no node can give ({asked|see the line}), and nothing in the log tells that it ever got them.",
     fix: "Compare the request with what one node has (verlpool nodes, `ray status`): all GPUs of a placement group with their CPUs must fit on one node. Ask for fewer GPUs per node, or more nodes. The run will not end by itself: cancel it.",

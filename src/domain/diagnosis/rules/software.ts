@@ -73,9 +73,10 @@ export const SOFTWARE: readonly Rule[] = [
       "vllm>=",
       "torchvision::nms",
       "failed to import",
+      "versionconflict",
     ],
     pattern:
-      /operator torchvision::nms does not exist|numpy\.core\.multiarray failed to import|cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
+      /VersionConflict: \(|operator torchvision::nms does not exist|numpy\.core\.multiarray failed to import|cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
     notFrames: /load_checkpoint|_load_global_checkpoint/,
     elseToo: true,
     why: "Installed versions do not fit each other: {name|something} that one expects from another is not there.",
