@@ -1,8 +1,8 @@
-/** What may be done to a task: cancel, hold, release, prioritize. Each is a guarded write, repeated when somebody was first; the admin's is audited. */
+/** What may be done to a task: cancel, hold, release, requeue, prioritize. Each is a guarded write, repeated when somebody was first; the admin's is audited. */
 import { AppError } from "../domain/app-error.ts";
 import type { AuditAction, AuditEntry } from "../domain/audit.ts";
 import { isTerminal, isWaiting, type TaskAction, whyNot } from "../domain/task-state.ts";
-import type { NewTaskEvent, Task } from "../domain/types.ts";
+import type { NewTaskEvent, Requeue, Task } from "../domain/types.ts";
 import { type Caller, taskAudit } from "./audit.ts";
 import type { Clock, Store, TaskChange } from "./ports.ts";
 
@@ -63,16 +63,46 @@ function checked(action: TaskAction, task: Task): void {
 export function holdTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.hold", (task) => {
     checked("hold", task);
-    if (task.held) return null;
-    const waiting = { code: "held", text: "held; `verlpool release` lets it start", details: {}, until: null } as const;
-    return { patch: { held: true, waiting }, events: [event(by.actor, "alert", "held", "held by hand")] };
+    return task.held ? null : held(by.actor);
   });
+}
+
+function held(actor: string): Change {
+  const waiting = { code: "held", text: "held; `verlpool release` lets it start", details: {}, until: null } as const;
+  return { patch: { held: true, waiting }, events: [event(actor, "alert", "held", "held by hand")] };
 }
 
 export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.release", (task) => {
     checked("release", task);
     return task.held ? { patch: { held: false, waiting: null }, events: [event(by.actor, "alert", "released", "released")] } : null;
+  });
+}
+
+/**
+ * Durable intent to bring a live task back to the queue, with its place in it: after its next complete checkpoint, or at once. A waiting task is
+ * there already; `hold` holds it. Asked again, it can only become sooner, or held.
+ */
+export function requeueTask(deps: ChangeDeps, taskId: string, { now, hold }: Pick<Requeue, "now" | "hold">, by: Caller): Promise<Task> {
+  return changeTask(deps, taskId, by, "task.requeue", (task) => {
+    checked("requeue", task);
+    if (isWaiting(task.state)) return hold && !task.held ? held(by.actor) : null;
+    if (!now && task.spec.saveFreq === -1) {
+      throw new AppError(
+        "wrong_state",
+        "its save_freq is -1: it saves nothing to wait for. With now=true (--now) it stops at once, and begins anew when it starts again",
+      );
+    }
+    const before = task.requeue;
+    const wanted = { now: now || before?.now === true, hold: hold || before?.hold === true };
+    if (before !== null && before.now === wanted.now && before.hold === wanted.hold) return null;
+    const when = wanted.now ? "at once" : "after its next complete checkpoint";
+    const text = `it stops ${when} and goes back to the queue${wanted.hold ? ", held" : ""}`;
+    return {
+      patch: { requeue: { at: deps.clock.now(), actor: by.actor, since: before?.since ?? null, ...wanted } },
+      events: [event(by.actor, "requeue_requested", "requeue", text, wanted)],
+      audited: wanted,
+    };
   });
 }
 

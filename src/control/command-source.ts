@@ -1,5 +1,5 @@
 /** From a task to what its attempt runs: the profile, the argv and the environment. Implemented in main/ over domain/verl and the profile files. */
-import type { Needs, ProfileRef, Task, TaskSpec, Workload } from "../domain/types.ts";
+import type { Attempt, Needs, ProfileRef, Task, TaskSpec, Workload } from "../domain/types.ts";
 
 export type Command = {
   readonly argv: readonly string[];
@@ -37,6 +37,7 @@ export type CommandSource = {
     submissionId: string,
     attempt: number,
     raySession: string | null,
+    resume: Attempt["resumedFrom"],
   ) => Promise<Command>;
   readonly list: () => Promise<readonly ProfileView[]>;
 };

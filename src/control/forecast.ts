@@ -79,6 +79,7 @@ export function queuedLast(task: NewTask, open: readonly Task[]): Task {
     passedSince: null,
     cancelRequestedAt: null,
     cancelActor: null,
+    requeue: null,
     waiting: null,
     failure: null,
     progress: null,

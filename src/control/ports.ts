@@ -1,5 +1,6 @@
 /** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
 import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/audit.ts";
+import type { Checkpoints, CheckpointShape } from "../domain/checkpoint.ts";
 import type {
   Attempt,
   AttemptFiles,
@@ -71,6 +72,7 @@ export type TaskPatch = {
   readonly priority?: number;
   readonly cancelRequestedAt?: number | null;
   readonly cancelActor?: string | null;
+  readonly requeue?: Task["requeue"];
 };
 
 export type AttemptPatch = {
@@ -101,6 +103,7 @@ export type NewTask = Omit<
   | "progress"
   | "cancelRequestedAt"
   | "cancelActor"
+  | "requeue"
   | "startedAt"
   | "endedAt"
   | "nextRunAt"
@@ -295,6 +298,9 @@ export type PreparedAttempt = {
 
 export type LogRange = { readonly bytes: Uint8Array; readonly start: number; readonly end: number; readonly size: number };
 
+/** `gone` = the job's whole directory was removed. */
+export type CheckpointReading = ({ readonly kind: "read" } & Checkpoints) | { readonly kind: "gone" };
+
 /** Job directories on shared storage, addressed by user and submission id; every call has a deadline and throws StorageTrouble. */
 export type JobFiles = {
   /** Makes the directories (0700) and files (0600) of an attempt; idempotent until the claim exists. */
@@ -314,6 +320,8 @@ export type JobFiles = {
   readonly tailLog: (userId: string, submissionId: string, lines: number, maxBytes: number) => Promise<LogRange>;
   /** Complete lines of logs/metrics.jsonl from `offset`; `end` is the offset after the last complete line. */
   readonly readMetrics: (userId: string, submissionId: string, offset: number) => Promise<LogRange>;
+  /** The newest complete checkpoint that the attempt itself saved. Throws for every doubt: a run must not start anew for one. */
+  readonly checkpoints: (userId: string, submissionId: string, shape: CheckpointShape) => Promise<CheckpointReading>;
   /** Writes and fsyncs a probe to the same storage; throws when it does not answer. */
   readonly probe: () => Promise<void>;
 };

@@ -2,7 +2,7 @@
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/capacity.ts";
-import type { Limits, Task, TaskSpec, User } from "../domain/types.ts";
+import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
 import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, PathCheck, Store } from "./ports.ts";
@@ -169,8 +169,17 @@ export function replayed(earlier: EarlierAnswer, key: string): SubmitAnswer {
 export type Created = { readonly taskId: string; readonly state: Task["state"]; readonly warnings: readonly Warning[] };
 export type SubmitAnswer = { readonly body: string; readonly replayed: boolean; readonly taskId: string };
 
+/** The ended task that a submission is a retry of. */
+export type RetryOf = { readonly taskId: string; readonly fromScratch: boolean };
+
 /** What a submission asks for, as a row of the queue. */
-export function newTask(taskId: string, submission: Submission, { choice, priority }: Admitted, createdAt: number): NewTask {
+export function newTask(
+  taskId: string,
+  submission: Submission,
+  { choice, priority }: Admitted,
+  createdAt: number,
+  retry: RetryOf | null = null,
+): NewTask {
   const { userId, spec, specText, name, labels, deadline, maxRuntimeMs } = submission;
   const { profile, needs } = choice;
   return {
@@ -186,6 +195,8 @@ export function newTask(taskId: string, submission: Submission, { choice, priori
     needs,
     deadline,
     maxRuntimeMs,
+    retryOf: retry?.taskId ?? null,
+    fromScratch: retry?.fromScratch ?? false,
     createdAt,
   };
 }
@@ -197,16 +208,29 @@ export async function submitTask(
   admitted: Admitted,
   idempotency: Idempotency | null,
   render: (created: Created) => string,
+  retry: RetryOf | null = null,
 ): Promise<SubmitAnswer> {
   const now = deps.clock.now();
   const taskId = formatTaskId(submission.userId, submission.spec.workload, now, deps.ids.hex(4));
   const outcome = await deps.store.tasks.insertTask(
-    newTask(taskId, submission, admitted, now),
-    { attempt: null, actor: submission.by.actor, type: "created", reason: null, data: { gpus: gpusOf(admitted.choice.needs) } },
+    newTask(taskId, submission, admitted, now, retry),
+    {
+      attempt: null,
+      actor: submission.by.actor,
+      type: "created",
+      reason: retry === null ? null : retryReason(retry),
+      data: { gpus: gpusOf(admitted.choice.needs) },
+    },
     idempotency,
     admitted.user.limits,
     (task) => render({ taskId: task.taskId, state: task.state, warnings: admitted.warnings }),
-    taskAudit(submission.by, now, "task.submit", { taskId, userId: submission.userId }, { name: submission.name }),
+    taskAudit(
+      submission.by,
+      now,
+      retry === null ? "task.submit" : "task.retry",
+      { taskId, userId: submission.userId },
+      { name: submission.name, ...(retry === null ? {} : { retry_of: retry.taskId, from_scratch: retry.fromScratch }) },
+    ),
   );
   switch (outcome.kind) {
     case "created":
@@ -219,6 +243,11 @@ export async function submitTask(
         retryAfterS: retryInMs(outcome) / 1000,
       });
   }
+}
+
+function retryReason({ taskId, fromScratch }: RetryOf): NonNullable<NewTaskEvent["reason"]> {
+  const where = fromScratch ? "from step 0, as was asked" : "from its last complete checkpoint";
+  return { code: "retry", text: `a retry of ${taskId}, ${where}` };
 }
 
 /** A queue may have moved in a minute; a limit of 0 stands until somebody changes it, which is worth a look an hour. */

@@ -35,6 +35,7 @@ function after(ending: Ending, over: Partial<EndContext> = {}, task: Partial<Tas
     ray: { kind: "absent" },
     jitter: 0,
     timeIsUp: false,
+    stop: null,
     policy: POLICY,
     ...over,
   });
@@ -121,6 +122,47 @@ describe("time limits", () => {
     expect(after(stopped, {}, { maxRuntimeMs: 90_000 }).task.failure?.text).toContain("max_runtime_s of 90 s");
     expect(after(stopped, {}).task.failure?.text).toBe("its deadline passed");
     expect(after(NEVER, { timeIsUp: true }).task).toMatchObject({ to: "FAILED", failure: { label: "time_limit" } });
+  });
+});
+
+describe("an attempt that was asked back into the queue", () => {
+  const asked = { stop: "requeue" } as const;
+  const REQUEUE = { requeue: { at: 1, actor: "user:alice", now: true, hold: false, since: null } } as const;
+  const stopped = result({ outcome: "stopped", exitCode: 1, stopWhy: "requeue" });
+
+  it("is CANCELED, and its task waits in the queue for nothing and has lost nothing of its budget", () => {
+    // Ray's own stop may reach the launcher first, or even only the driver.
+    for (const ending of [stopped, result({ outcome: "stopped", signal: "SIGTERM", exitCode: null }), result({ exitCode: 1 })]) {
+      const end = after(ending, { ...asked, losses: POLICY.maxLosses, logTail: SHORTAGE }, REQUEUE);
+      expect(end).toMatchObject({
+        attempt: { state: "CANCELED", failure: null },
+        task: { to: "QUEUED", failure: null, waiting: null, nextRunAt: null },
+        reason: { code: "requeue" },
+      });
+      expect(isLoss(end.attempt)).toBe(false);
+    }
+  });
+
+  it("ends as anything else does that counts before: success, a cancel, a time limit, a loss, a refusal of its launcher", () => {
+    expect(after(result({ exitCode: 0 }), asked, REQUEUE).task.to).toBe("SUCCEEDED");
+    expect(after(stopped, asked, { ...REQUEUE, ...CANCEL }).task.to).toBe("CANCELED");
+    expect(after(stopped, { ...asked, timeIsUp: true }, REQUEUE).task.failure?.label).toBe("time_limit");
+    for (const ending of [LOST, result({ outcome: "self_fenced" })])
+      expect(after(ending, asked, REQUEUE)).toMatchObject({
+        attempt: { state: "LOST" },
+        task: { to: "QUEUED", waiting: { code: "cooling_down" } },
+      });
+    expect(after(result({ outcome: "not_started", error: "outside" }), asked, REQUEUE).task.to).toBe("FAILED");
+  });
+
+  it("and failed before it was told to stop, fails", () => {
+    expect(after(result(), {}, REQUEUE).task.to).toBe("FAILED");
+  });
+
+  it("before it started, is back in the queue at once", () => {
+    const end = after(NEVER, { neverStarted: 3, ray: failedInRay("JOB_ENTRYPOINT_COMMAND_ERROR") }, REQUEUE);
+    expect(end).toMatchObject({ attempt: { state: "NEVER_STARTED", failure: null }, task: { to: "QUEUED", nextRunAt: null } });
+    expect(after(NEVER, {}, { ...REQUEUE, ...CANCEL }).task.to).toBe("CANCELED");
   });
 });
 
@@ -243,6 +285,7 @@ describe("for every ending", () => {
       .map(result),
   );
   const anyContext = fc.record({
+    stop: fc.constantFrom(null, "cancel", "deadline", "requeue"),
     losses: fc.nat(7),
     timeIsUp: fc.boolean(),
     logTail: fc.constantFrom("", SHORTAGE, "torch.OutOfMemoryError: CUDA out of memory. Tried"),

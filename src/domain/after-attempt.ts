@@ -1,7 +1,7 @@
 /** What an ended attempt means for its task: the end, another attempt, or a wait. Pure. */
 import { beforeStart, classify, timeLimit } from "./failure.ts";
 import type { Ending } from "./reconciliation.ts";
-import type { AttemptResult, AttemptState, Failure, RayJobView, Task, TaskState, Waiting } from "./types.ts";
+import type { AttemptResult, AttemptState, Failure, RayJobView, StopWhy, Task, TaskState, Waiting } from "./types.ts";
 
 export type RetryPolicy = {
   /** Infrastructure losses a task may have; resource waits and attempts that never started cost nothing. */
@@ -38,6 +38,8 @@ export type EndContext = {
   /** In [-0.2, 0.2]: spreads retries, so that a pool never tries in step. */
   readonly jitter: number;
   readonly timeIsUp: boolean;
+  /** What stands in `control/stop`: what the server asked for, which Ray's own stop may have overtaken on its way to the launcher. */
+  readonly stop: StopWhy | null;
   readonly policy: RetryPolicy;
 };
 
@@ -58,7 +60,9 @@ export function afterAttempt(task: Task, ending: Ending, context: EndContext): A
   }
   const failure = classify({ result, logTail: context.logTail, ray: context.ray });
   const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
-  if (isOverrun(result, failure, context)) return outOfTime(task, { ...base, state });
+  const requeued = isRequeued(result, context);
+  if (isOverrun(result, failure, context) || (requeued && context.timeIsUp)) return outOfTime(task, { ...base, state });
+  if (requeued) return backToQueue({ ...base, state: "CANCELED", failure: null });
   const attempt = { ...base, state, failure };
   if (failure.label === "gpu_shortage") return waitForResources(attempt, failure, context);
   if (!failure.retryable) return final(attempt, "FAILED", failure, { code: failure.label, text: failure.text });
@@ -83,6 +87,19 @@ function isOverrun(result: AttemptResult | null, failure: Failure, context: EndC
   return (stopped && result.stopWhy === "deadline") || (context.timeIsUp && (stopped || failure.retryable));
 }
 
+/** A launcher that fell silent or fenced itself is a loss all the same. */
+function isRequeued(result: AttemptResult | null, { stop }: EndContext): boolean {
+  return stop === "requeue" && (result?.outcome === "stopped" || result?.outcome === "exited");
+}
+
+function backToQueue(attempt: AttemptEnd["attempt"]): AttemptEnd {
+  return {
+    attempt,
+    task: { to: "QUEUED", failure: null, waiting: null, nextRunAt: null },
+    reason: { code: "requeue", text: "stopped to go back to the queue, as was asked" },
+  };
+}
+
 function outOfTime(task: Task, base: Omit<AttemptEnd["attempt"], "failure">): AttemptEnd {
   const failure = timeLimit(
     task.maxRuntimeMs === null
@@ -100,6 +117,7 @@ function afterNeverStarted(task: Task, context: EndContext): AttemptEnd {
     const failure = timeLimit("its deadline passed before it started");
     return final({ ...attempt, failure }, "FAILED", failure, { code: failure.label, text: failure.text });
   }
+  if (task.requeue?.now === true) return backToQueue(attempt);
   const failure = beforeStart(context.ray);
   if (failure?.label === "gpu_shortage") return waitForResources({ ...attempt, failure }, failure, context);
   if (failure !== null) return retryLoss({ ...attempt, failure }, failure, context);

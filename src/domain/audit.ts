@@ -13,6 +13,8 @@ export const AUDIT_ACTIONS = [
   "task.hold",
   "task.release",
   "task.prioritize",
+  "task.requeue",
+  "task.retry",
   "attempt.declare_dead",
   "queue.pause",
   "queue.resume",

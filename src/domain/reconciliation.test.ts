@@ -53,6 +53,7 @@ function settled({ task, attempt, files, seen }: Case): Settlement {
       unclaimedMs: 0,
       leaseStillMs: 0,
       timeIsUp: false,
+      requeueIsDue: false,
       ...seen,
     },
     TIMING,
@@ -104,6 +105,7 @@ describe("an attempt without a claim", () => {
     ["cancel, whatever Ray says", { task: CANCEL, seen: { ray: found("PENDING") } }, { kind: "revoke", why: "cancel" }],
     ["cancel while Ray is down", { task: CANCEL, seen: { ray: unknown, session: null } }, { kind: "revoke", why: "cancel" }],
     ["its time is over", { seen: { ray: found("PENDING"), timeIsUp: true } }, { kind: "revoke", why: "cancel" }],
+    ["it goes back to the queue at once", { seen: { ray: found("PENDING"), requeueIsDue: true } }, { kind: "revoke", why: "cancel" }],
   ];
   it.each(table)("%s", (_, input, expected) => {
     expect(settled(input)).toEqual(expected);
@@ -147,6 +149,21 @@ describe("an attempt that its launcher has claimed", () => {
     [
       "is told to stop when its time is over",
       { attempt: RUNNING, files: { claim: CLAIM }, seen: { timeIsUp: true } },
+      { kind: "stop", why: "deadline" },
+    ],
+    [
+      "is told to stop when its requeue is due",
+      { attempt: RUNNING, files: { claim: CLAIM }, seen: { requeueIsDue: true } },
+      { kind: "stop", why: "requeue" },
+    ],
+    [
+      "a cancel counts before a requeue",
+      { task: CANCEL, attempt: RUNNING, files: { claim: CLAIM }, seen: { requeueIsDue: true } },
+      { kind: "stop", why: "cancel" },
+    ],
+    [
+      "a deadline counts before a requeue",
+      { attempt: RUNNING, files: { claim: CLAIM }, seen: { timeIsUp: true, requeueIsDue: true } },
       { kind: "stop", why: "deadline" },
     ],
     [
@@ -203,6 +220,7 @@ const anyCase = fc.record({
   unclaimedMs: fc.nat(1_000_000),
   leaseStillMs: fc.nat(200_000),
   timeIsUp: fc.boolean(),
+  requeueIsDue: fc.boolean(),
   stop: fc.constantFrom(null, "cancel", "superseded", "deadline", "requeue"),
   containment: fc.constantFrom<Claim["containment"]>("pidns", "userns", "group", "none"),
   nonce: fc.constantFrom("n1", "n2"),
@@ -247,7 +265,7 @@ describe("for everything that can be seen", () => {
       fc.property(anyCase, ({ task, attempt, stop, containment: _, nonce: __, ...seen }) => {
         const outcome = settled({ task, attempt, files: { stop }, seen });
         expect(["wait", "post_again", "submitted", "revoke"]).toContain(outcome.kind);
-        const asked = "cancelRequestedAt" in task || seen.timeIsUp;
+        const asked = "cancelRequestedAt" in task || seen.timeIsUp || seen.requeueIsDue;
         const late = seen.unclaimedMs >= TIMING.startTimeoutMs;
         if (!asked && (seen.session === null || (seen.ray.kind === "unknown" && !late))) expect(outcome).toEqual({ kind: "wait" });
         if (outcome.kind === "post_again") expect(seen.session).toBe("session_1");

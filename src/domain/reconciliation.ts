@@ -15,6 +15,8 @@ export type Observation = {
   readonly leaseStillMs: number;
   /** Set when the task's time is over: deadline or max_runtime_s. */
   readonly timeIsUp: boolean;
+  /** Set when the attempt is to stop now and its task to go back to the queue. */
+  readonly requeueIsDue: boolean;
 };
 
 export type Timing = {
@@ -57,7 +59,8 @@ export function settle(task: Task, attempt: Attempt, seen: Observation, timing: 
 
 function wantsStop(task: Task, seen: Observation): StopWhy | null {
   if (task.cancelRequestedAt !== null) return "cancel";
-  return seen.timeIsUp ? "deadline" : null;
+  if (seen.timeIsUp) return "deadline";
+  return seen.requeueIsDue ? "requeue" : null;
 }
 
 function settleUnclaimed(task: Task, attempt: Attempt, seen: Observation, timing: Timing): Settlement {

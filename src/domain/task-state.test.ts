@@ -35,6 +35,7 @@ describe("states of a task", () => {
 describe("what may be done to a task", () => {
   const allowed: { readonly [action in TaskAction]: readonly TaskState[] } = {
     cancel: ["QUEUED", "PENDING_RESOURCES", "SUBMITTING", "SUBMITTED", "RUNNING"],
+    requeue: ["QUEUED", "PENDING_RESOURCES", "SUBMITTING", "SUBMITTED", "RUNNING"],
     retry: ["SUCCEEDED", "FAILED", "CANCELED"],
     hold: ["QUEUED", "PENDING_RESOURCES"],
     release: ["QUEUED", "PENDING_RESOURCES"],
@@ -49,7 +50,7 @@ describe("what may be done to a task", () => {
   });
 
   it("a task whose cancel was requested is left alone", () => {
-    for (const action of ["hold", "release", "prioritize"] as const)
+    for (const action of ["hold", "release", "prioritize", "requeue"] as const)
       expect(whyNot(action, { state: "QUEUED", held: false, cancelRequestedAt: 1 })).toBe("its cancel was requested");
   });
 });

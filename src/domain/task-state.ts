@@ -45,7 +45,7 @@ export function isAttemptOpen(state: AttemptState): boolean {
   return state === "SUBMITTING" || state === "SUBMITTED" || state === "RUNNING";
 }
 
-export type TaskAction = "cancel" | "hold" | "release" | "prioritize" | "retry";
+export type TaskAction = "cancel" | "hold" | "release" | "prioritize" | "requeue" | "retry";
 
 /** Whether an action makes sense for a task as it stands; null = yes, else the reason, for people. */
 export function whyNot(action: TaskAction, task: Pick<Task, "state" | "held" | "cancelRequestedAt">): string | null {
@@ -54,6 +54,10 @@ export function whyNot(action: TaskAction, task: Pick<Task, "state" | "held" | "
       return isTerminal(task.state) ? `the task has ended (${task.state})` : null;
     case "retry":
       return isTerminal(task.state) ? null : `only an ended task can be retried; this one is ${task.state}`;
+    case "requeue":
+      if (isTerminal(task.state))
+        return `the task has ended (${task.state}); \`verlpool retry\` makes a new one that goes on from its last checkpoint`;
+      return task.cancelRequestedAt === null ? null : "its cancel was requested";
     case "hold":
     case "release":
     case "prioritize":

@@ -101,16 +101,33 @@ export type Task = {
   readonly passedSince: number | null;
   readonly cancelRequestedAt: number | null;
   readonly cancelActor: string | null;
+  /** Asked for and not yet done: its attempt is to stop and the task to go back to the queue. */
+  readonly requeue: Requeue | null;
   readonly waiting: Waiting | null;
   readonly failure: Failure | null;
   readonly progress: Progress | null;
   readonly deadline: number | null;
   readonly maxRuntimeMs: number | null;
+  /** The ended task that this one is a retry of. */
+  readonly retryOf: string | null;
+  /** A retry that leaves the checkpoints of the old task alone. */
+  readonly fromScratch: boolean;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   /** Grows with every submission: the order of the queue and of lists. */
   readonly seq: number;
+};
+
+export type Requeue = {
+  readonly at: number;
+  readonly actor: string;
+  /** At once, instead of after the next complete checkpoint. */
+  readonly now: boolean;
+  /** Held once it is back in the queue. */
+  readonly hold: boolean;
+  /** The newest complete checkpoint when the scheduler first looked after the request: a later one is waited for. Null = not looked yet. */
+  readonly since: { readonly step: number | null } | null;
 };
 
 export type ProfileRef = {
@@ -164,6 +181,7 @@ export type EventType =
   | "stall_ended"
   | "alert"
   | "resumed"
+  | "requeue_requested"
   | "priority_changed";
 
 export type TaskEvent = {

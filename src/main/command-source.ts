@@ -4,7 +4,7 @@ import type { ProfileFile } from "../storage/profile-files.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Clock, CommonFiles, Log } from "../control/ports.ts";
 import { AppError } from "../domain/app-error.ts";
-import { entrypoint, jobDir, toRoot } from "../domain/storage-layout.ts";
+import { entrypoint, jobDir, jobPaths, toRoot } from "../domain/storage-layout.ts";
 import type { TaskSpec } from "../domain/types.ts";
 import { BUILTIN_PROFILES } from "../domain/verl/builtin-profiles.ts";
 import { buildCommand, needs } from "../domain/verl/command.ts";
@@ -75,7 +75,7 @@ export function commandSource(
         warnings,
       };
     },
-    build: async (task, submissionId, attempt, raySession) => {
+    build: async (task, submissionId, attempt, raySession, resume) => {
       const profile = findProfile(task.profile, await load());
       if (profile === undefined)
         throw new AppError("unknown_profile", `profile ${task.profile.name} is gone; profiles are never deleted while tasks use them`);
@@ -88,7 +88,7 @@ export function commandSource(
         submissionId,
         jobDir: dir,
         toWorker,
-        resume: null,
+        resume: resume === null ? null : { path: `${jobPaths(task.userId, resume.submissionId).checkpoints}/global_step_${resume.step}` },
         python: settings.python,
         platformDirs: [toWorker(settings.modulesDir)],
         graceS: settings.graceS,

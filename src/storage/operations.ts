@@ -1,8 +1,10 @@
 /** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
-import type { LogRange, PathCheck, PreparedAttempt } from "../control/ports.ts";
+import type { CheckpointReading, LogRange, PathCheck, PreparedAttempt } from "../control/ports.ts";
+import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
+import { readCheckpoints } from "./checkpoints.ts";
 import { checkCommonPath, hasCachedModel, readVerlVersion } from "./common-directory.ts";
 import { discoveryFile, readHeadFile, type HeadReading, type HeadTrust } from "./head-file.ts";
 import { installLauncher } from "./install-launcher.ts";
@@ -30,6 +32,7 @@ export type Operations = {
   readonly readLog: { readonly args: Job & { readonly offset: number; readonly limit: number }; readonly result: LogRange };
   readonly tailLog: { readonly args: Job & { readonly lines: number; readonly maxBytes: number }; readonly result: LogRange };
   readonly readMetrics: { readonly args: Job & { readonly offset: number }; readonly result: LogRange };
+  readonly checkpoints: { readonly args: Job & { readonly shape: CheckpointShape }; readonly result: CheckpointReading };
   readonly probe: { readonly args: { readonly host: string }; readonly result: null };
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
@@ -52,6 +55,7 @@ const TABLE: Table = {
   readLog: ({ sharedRoot }, { userId, submissionId, offset, limit }) => readJobLog(sharedRoot, userId, submissionId, offset, limit),
   tailLog: ({ sharedRoot }, { userId, submissionId, lines, maxBytes }) => tailJobLog(sharedRoot, userId, submissionId, lines, maxBytes),
   readMetrics: ({ sharedRoot }, { userId, submissionId, offset }) => readJobMetrics(sharedRoot, userId, submissionId, offset),
+  checkpoints: ({ sharedRoot }, { userId, submissionId, shape }) => readCheckpoints(sharedRoot, userId, submissionId, shape),
   probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),

@@ -17,8 +17,8 @@ const later: Migration = {
   version: NEXT,
   minReaderVersion: 1,
   up: async (db) => {
-    await sql`alter table tasks add column retry_of text`.execute(db);
-    await sql`update tasks set retry_of = 'was ' || task_id`.execute(db);
+    await sql`alter table tasks add column of_a_later_step text`.execute(db);
+    await sql`update tasks set of_a_later_step = 'was ' || task_id`.execute(db);
   },
 };
 
@@ -91,10 +91,10 @@ it("a later step keeps the rows, and this program still works on a database that
   expect((await store.tasks.get("t1"))?.state).toBe("QUEUED");
   await store.tasks.insertTask(newTask("t2"), CREATED, null, null, () => "");
   await store.close();
-  const rows = await withFiles(async (files) => await sql`select task_id, retry_of from tasks order by seq`.execute(files.read));
+  const rows = await withFiles(async (files) => await sql`select task_id, of_a_later_step from tasks order by seq`.execute(files.read));
   expect(rows.rows).toEqual([
-    { task_id: "t1", retry_of: "was t1" },
-    { task_id: "t2", retry_of: null },
+    { task_id: "t1", of_a_later_step: "was t1" },
+    { task_id: "t2", of_a_later_step: null },
   ]);
 });
 

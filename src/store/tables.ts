@@ -25,11 +25,14 @@ export type TaskTable = {
   passed_since: number | null;
   cancel_requested_at: number | null;
   cancel_actor: string | null;
+  requeue: string | null;
   waiting: string | null;
   failure: string | null;
   progress: string | null;
   deadline: number | null;
   max_runtime_ms: number | null;
+  retry_of: string | null;
+  from_scratch: Generated<number>;
   created_at: number;
   started_at: number | null;
   ended_at: number | null;

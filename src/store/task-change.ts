@@ -61,7 +61,7 @@ function nextRow(row: Selectable<TaskTable>, change: TaskChange): NextRow {
   }
   const patch = storable(taskPatchRow(change.patch ?? {}));
   const attempts = change.newAttempt === undefined ? {} : { attempts: change.newAttempt.attempt };
-  const ended = isTerminal(state) ? { next_run_at: null, waiting: null } : {};
+  const ended = isTerminal(state) ? { next_run_at: null, waiting: null, requeue: null } : {};
   if (isTerminal(state) && (present(patch.next_run_at) || present(patch.waiting))) {
     throw new Error(`task ${row.task_id} is ${state} and can wait for nothing; leave out nextRunAt and waiting`);
   }

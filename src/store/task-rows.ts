@@ -24,11 +24,14 @@ export function taskOf(row: Selectable<TaskTable>): Task {
     passedSince: row.passed_since,
     cancelRequestedAt: row.cancel_requested_at,
     cancelActor: row.cancel_actor,
+    requeue: parseOrNull(row.requeue),
     waiting: parseOrNull(row.waiting),
     failure: parseOrNull(row.failure),
     progress: parseOrNull(row.progress),
     deadline: row.deadline,
     maxRuntimeMs: row.max_runtime_ms,
+    retryOf: row.retry_of,
+    fromScratch: row.from_scratch === 1,
     createdAt: row.created_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
@@ -59,11 +62,14 @@ export function newTaskRow(task: NewTask): Omit<Selectable<TaskTable>, "seq"> {
     passed_since: null,
     cancel_requested_at: null,
     cancel_actor: null,
+    requeue: null,
     waiting: null,
     failure: null,
     progress: null,
     deadline: task.deadline,
     max_runtime_ms: task.maxRuntimeMs,
+    retry_of: task.retryOf,
+    from_scratch: Number(task.fromScratch),
     created_at: task.createdAt,
     started_at: null,
     ended_at: null,
@@ -85,6 +91,7 @@ export type TaskChangeRow = Partial<
     | "priority"
     | "cancel_requested_at"
     | "cancel_actor"
+    | "requeue"
   >
 >;
 
@@ -102,6 +109,7 @@ export function taskPatchRow(patch: TaskPatch): TaskChangeRow {
     priority: patch.priority,
     cancel_requested_at: patch.cancelRequestedAt,
     cancel_actor: patch.cancelActor,
+    requeue: textOf(patch.requeue),
   });
 }
 

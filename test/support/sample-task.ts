@@ -16,6 +16,7 @@ export function sampleTask(over: Partial<Task> = {}): Task {
     passedSince: null,
     cancelRequestedAt: null,
     cancelActor: null,
+    requeue: null,
     waiting: null,
     failure: null,
     progress: null,

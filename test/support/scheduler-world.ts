@@ -297,12 +297,12 @@ function commandSource(root: string, broken: ReadonlyMap<string, Error>): Comman
   return {
     choose: () => Promise.reject(new Error("tasks of this world come with their profile")),
     list: () => Promise.resolve([]),
-    build: (task, submissionId, attempt) => {
+    build: (task, submissionId, attempt, _session, resume) => {
       const error = broken.get(task.taskId);
       if (error !== undefined) return Promise.reject(error);
       const jobDir = `${root}/users/${task.userId}/jobs/${submissionId}`;
       const command: Command = {
-        argv: ["true"],
+        argv: ["true", ...(resume === null ? [] : [`resume ${resume.submissionId} ${resume.step}`])],
         env: { VERLPOOL_ATTEMPT: submissionId },
         needs: { nodes: 1, gpusPerNode: 1, cpusPerNode: 1 },
         profileText: "{}\n",

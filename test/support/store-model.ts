@@ -114,6 +114,7 @@ function insertOnBoth(
     passedSince: null,
     cancelRequestedAt: null,
     cancelActor: null,
+    requeue: null,
     waiting: null,
     failure: null,
     progress: null,

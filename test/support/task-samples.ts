@@ -31,6 +31,8 @@ export function newTask(taskId: string, overrides: Partial<NewTask> = {}): NewTa
     needs: { nodes: 2, gpusPerNode: 4, cpusPerNode: 5 },
     deadline: null,
     maxRuntimeMs: null,
+    retryOf: null,
+    fromScratch: false,
     createdAt: NOW,
     ...overrides,
   };

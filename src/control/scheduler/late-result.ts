@@ -43,6 +43,7 @@ export async function closeByLateResult(
       ray: { kind: "absent" },
       jitter: 0,
       timeIsUp: false,
+      stop: files.stop,
       policy: deps.settings,
     },
   );

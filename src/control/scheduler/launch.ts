@@ -4,6 +4,7 @@ import { formatSubmissionId } from "../../domain/ids.ts";
 import type { Attempt, Failure, NewTaskEvent, Placement, Task } from "../../domain/types.ts";
 import type { SubmitOutcome } from "../ports.ts";
 import { isGone, type SchedulerDeps, write } from "./context.ts";
+import { resumePoint } from "./resume.ts";
 
 /** `null` when the decision was stale or the task could not be built (it is FAILED then, with the reason). */
 export async function launch(
@@ -18,7 +19,8 @@ export async function launch(
   const attempt = task.attempts + 1;
   const submissionId = formatSubmissionId(task.taskId, attempt);
   if (previous?.state === "LOST") await tellSuperseded(deps, previous);
-  const command = await buildOrFail(deps, epoch, task, submissionId, attempt, session);
+  const resume = await resumePoint(deps, task, attempt);
+  const command = await buildOrFail(deps, epoch, task, { submissionId, attempt, resumedFrom: resume.from }, session);
   if (command === null) return null;
   await deps.files.prepare({
     userId: task.userId,
@@ -41,12 +43,12 @@ export async function launch(
   const outcome = await write(deps, epoch, task, {
     to: "SUBMITTING",
     patch: { attempts: attempt, waiting: null, nextRunAt: null, passedSince: null },
-    events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }],
-    newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: null },
+    events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }, ...resume.events],
+    newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: resume.from },
   });
   if (outcome.kind === "stale") return null;
   deps.failpoint("after_claim_commit");
-  return postAttempt(deps, epoch, outcome.task, submissionId, attempt, session, signal);
+  return postAttempt(deps, epoch, outcome.task, { submissionId, attempt, resumedFrom: resume.from }, session, signal);
 }
 
 async function tellSuperseded(deps: SchedulerDeps, previous: Attempt): Promise<void> {
@@ -57,9 +59,11 @@ async function tellSuperseded(deps: SchedulerDeps, previous: Attempt): Promise<v
   }
 }
 
-async function buildOrFail(deps: SchedulerDeps, epoch: number, task: Task, submissionId: string, attempt: number, session: string) {
+type Built = Pick<Attempt, "attempt" | "submissionId" | "resumedFrom">;
+
+async function buildOrFail(deps: SchedulerDeps, epoch: number, task: Task, attempt: Built, session: string) {
   try {
-    return await deps.commands.build(task, submissionId, attempt, session);
+    return await deps.commands.build(task, attempt.submissionId, attempt.attempt, session, attempt.resumedFrom);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const failure: Failure = {
@@ -93,12 +97,11 @@ export async function postAttempt(
   deps: SchedulerDeps,
   epoch: number,
   task: Task,
-  submissionId: string,
-  attempt: number,
+  { submissionId, attempt, resumedFrom }: Built,
   session: string | null,
   signal: AbortSignal,
 ): Promise<SubmitOutcome | null> {
-  const command = await deps.commands.build(task, submissionId, attempt, session);
+  const command = await deps.commands.build(task, submissionId, attempt, session, resumedFrom);
   deps.failpoint("during_post");
   const outcome = await deps.ray.submit(
     {

@@ -8,6 +8,7 @@ import { eachBounded, isGone, type SchedulerDeps, type SchedulerMemory, write } 
 import { postAttempt, submittedChange } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
+import { requeueDone, requeueDue } from "./requeue.ts";
 import { endQuarantine, quarantine } from "./quarantine.ts";
 import { isTimeUp } from "./time-limits.ts";
 
@@ -69,6 +70,7 @@ async function settleOne(
   }
   const ray = await askRay(deps, files, attempt, world, signal);
   const stillMs = memory.still.observe(attempt.submissionId, signOfLife(files), memory.healthy.ms());
+  const requeue = await requeueDue(deps, epoch, task, attempt, files);
   const seen: Observation = {
     files,
     ray,
@@ -76,14 +78,16 @@ async function settleOne(
     unclaimedMs: files.claim === null ? stillMs : 0,
     leaseStillMs: files.claim === null ? 0 : stillMs,
     timeIsUp: await isTimeUp(deps, memory, task),
+    requeueIsDue: requeue.isDue,
   };
-  return act(deps, memory, epoch, task, attempt, seen, world, signal);
+  return act(deps, memory, epoch, requeue.task, attempt, seen, world, signal);
 }
 
 /** Its directory can't be read, and an operator vouches for its death: nothing more will be known of it. */
 function endUnseen(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, task: Task, attempt: Attempt): Promise<boolean> {
   const files: AttemptFiles = { claim: null, lease: null, stop: null, result: null };
-  const seen: Observation = { files, ray: { kind: "absent" }, session: null, unclaimedMs: 0, leaseStillMs: 0, timeIsUp: false };
+  const ray: RayJobView = { kind: "absent" };
+  const seen: Observation = { files, ray, session: null, unclaimedMs: 0, leaseStillMs: 0, timeIsUp: false, requeueIsDue: false };
   return end(deps, memory, epoch, task, attempt, { kind: "lost" }, seen);
 }
 
@@ -111,7 +115,7 @@ async function act(
       return false;
     case "post_again":
       // Not worth another pass at once: a Ray that accepts the job and then denies it would be asked without a pause.
-      await postAttempt(deps, epoch, task, attempt.submissionId, attempt.attempt, seen.session, signal);
+      await postAttempt(deps, epoch, task, attempt, seen.session, signal);
       return false;
     case "submitted":
       return applied(await write(deps, epoch, task, submittedChange(attempt.attempt, deps.clock.now())));
@@ -238,6 +242,7 @@ async function end(
     ray: seen.ray,
     jitter: (Number.parseInt(deps.ids.hex(2), 16) / 65_535 - 0.5) * 0.4,
     timeIsUp: seen.timeIsUp,
+    stop: seen.files.stop,
     policy: deps.settings,
   });
   const progress = ending.kind === "result" ? await readProgress(deps, memory, task, attempt) : null;
@@ -254,7 +259,7 @@ async function end(
       nextRunAt: outcome.task.nextRunAt,
       failure: outcome.task.failure,
       ...(progress === null ? {} : { progress }),
-      ...(ended ? { endedAt } : {}),
+      ...(ended ? { endedAt } : requeueDone(task)),
     },
     events: [event, { ...event, type: "attempt_ended", data: { state: outcome.attempt.state, exit_code: outcome.attempt.exitCode } }],
     attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt } },
