@@ -38,6 +38,11 @@ export const FAULTS = {
   "storage.slow": { weight: 2, lastsS: [5, 90], what: "the server's calls to storage take up to 9 s" },
   "storage.full": { weight: 2, lastsS: [5, 120], what: "no write finds space, neither the server's nor a launcher's" },
   "storage.stale": { weight: 4, lastsS: [20, 200], what: "what the server reads is as old as stale_s allows" },
+  "result.forged": {
+    weight: 2,
+    lastsS: [0, 0],
+    what: "somebody else's result.json, with exit 0 and another nonce, lies in the directory of an attempt",
+  },
   "node.power": { weight: 3, lastsS: [5, 300], what: "a node loses power and comes back" },
   "node.leaves": { weight: 2, lastsS: [30, 300], what: "a node leaves the pool, its jobs drained or not, and joins again" },
   "node.cut_storage": { weight: 4, lastsS: [5, 250], what: "a node can't reach storage" },

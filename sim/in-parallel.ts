@@ -3,30 +3,24 @@ import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { addUp, type SeedsOptions, type Summary } from "./run-seeds.ts";
 
-export async function runInParallel(
-  options: Pick<SeedsOptions, "start" | "count" | "maxFailures"> & { readonly jobs: number },
-): Promise<Summary> {
+export type ParallelOptions = Pick<SeedsOptions, "start" | "count" | "maxFailures"> & {
+  readonly jobs: number;
+  /** The repository, or a copy of it. */
+  readonly tree: string;
+};
+
+export async function runInParallel(options: ParallelOptions): Promise<Summary> {
   const share = Math.ceil(options.count / options.jobs);
   const parts = Array.from({ length: options.jobs }, (_, index) => {
     const start = options.start + index * share;
     return { start, count: Math.max(0, Math.min(share, options.start + options.count - start)) };
   });
-  return addUp(
-    await Promise.all(parts.filter((part) => part.count > 0).map((part) => runPart(part.start, part.count, options.maxFailures))),
-  );
+  return addUp(await Promise.all(parts.filter((part) => part.count > 0).map((part) => runPart(options, part.start, part.count))));
 }
 
-function runPart(start: number, count: number, maxFailures: number): Promise<Summary> {
-  const args = [
-    join(import.meta.dirname, "main.ts"),
-    "--part",
-    "--start",
-    `${start}`,
-    "--seeds",
-    `${count}`,
-    "--max-failures",
-    `${maxFailures}`,
-  ];
+function runPart({ tree, maxFailures }: ParallelOptions, start: number, count: number): Promise<Summary> {
+  const range = ["--start", `${start}`, "--seeds", `${count}`, "--max-failures", `${maxFailures}`];
+  const args = [join(tree, "sim", "main.ts"), "--part", ...range];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     const output: Buffer[] = [];

@@ -1,4 +1,5 @@
 /** `npm run sim`: worlds by the thousand. Exits 1 when one breaks an invariant, or when a large run never met what it must meet. */
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { neverSeen } from "./coverage.ts";
 import { explain, planLines } from "./explain.ts";
@@ -57,7 +58,7 @@ async function many(): Promise<void> {
   }
   const began = performance.now();
   const jobs = Number(values.jobs);
-  const summary = jobs > 1 ? await runInParallel({ ...options, jobs }) : await runSeeds(options);
+  const summary = jobs > 1 ? await runInParallel({ ...options, jobs, tree: dirname(import.meta.dirname) }) : await runSeeds(options);
   await tell(summary, start, performance.now() - began);
 }
 

@@ -2,6 +2,7 @@
  * What will be done to one world, made from its seed before it begins: the pool, the submissions, what users do, and every fault with its time.
  * A plan is data, so a failing one can be made smaller by leaving items out; the rest keeps its times and its chance.
  */
+import { QUEUE_ORDERS, type QueueOrder } from "../src/domain/queue-order.ts";
 import type { Workload } from "../src/domain/types.ts";
 import { type Random, randomOf } from "./engine/random.ts";
 import { type FaultKind, FAULTS } from "./faults.ts";
@@ -19,6 +20,8 @@ export type Settings = {
   readonly backoffMs: number;
   readonly handOverMs: number;
   readonly reserveAfterMs: number;
+  readonly order: QueueOrder["by"];
+  readonly fairHalfLifeDays: number;
 };
 
 export type NodePlan = { readonly name: string; readonly gpus: number; readonly cpus: number };
@@ -47,10 +50,10 @@ export type SubmitItem = {
 };
 
 export type UserItem = {
-  readonly kind: "cancel" | "hold" | "release" | "prioritize" | "disable" | "enable";
+  readonly kind: "cancel" | "hold" | "release" | "prioritize" | "disable" | "enable" | "pause" | "resume" | "vouch";
   readonly id: number;
   readonly at: number;
-  /** Name of the task, or the user id. */
+  /** Name of the task, or the user id; an operator's pause and word for the dead name nobody. */
   readonly target: string;
   readonly value: number;
 };
@@ -142,6 +145,8 @@ function planSettings(random: Random, database: Plan["database"]): Settings {
     backoffMs: random.pick([5, 15, 30]) * SECOND,
     handOverMs: random.pick([0, 5, 10]) * SECOND,
     reserveAfterMs: random.pick([15, 60, 600]) * SECOND,
+    order: random.pick([...QUEUE_ORDERS]),
+    fairHalfLifeDays: 7,
   };
 }
 
@@ -241,6 +246,12 @@ function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt
       add("enable", userId, from + random.int(SECOND, 2 * MINUTE));
     }
   }
+  if (random.chance(0.06)) {
+    const from = random.int(0, calmAt - 1);
+    add("pause", "", from);
+    add("resume", "", from + random.int(5 * SECOND, 2 * MINUTE));
+  }
+  if (submissions.some((each) => each.containment === "group")) add("vouch", "", random.int(Math.floor(calmAt / 2), calmAt - 1));
   return acts;
 }
 
@@ -248,20 +259,75 @@ function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt
 function planFaults(random: Random, count: number, calmAt: number, submissions: readonly SubmitItem[]): readonly FaultItem[] {
   const kinds = Object.keys(FAULTS) as FaultKind[];
   const chosen = Array.from({ length: random.int(1, 5) }, () => random.weighted(kinds.map((kind) => [FAULTS[kind].weight, kind] as const)));
-  return Array.from({ length: count }, (): FaultItem => {
-    const fault = random.pick(chosen);
-    const [shortest, longest] = FAULTS[fault].lastsS;
+  const fault = (kind: FaultKind, at: number): FaultItem => {
+    const [shortest, longest] = FAULTS[kind].lastsS;
     return {
       kind: "fault",
       id: 0,
-      at: Math.min(calmAt - 1, timeOfFault(random, calmAt, submissions)),
-      fault,
+      at: Math.min(calmAt - 1, at),
+      fault: kind,
       lastsMs: random.int(shortest * SECOND, longest * SECOND),
       probability: random.pick([0.2, 0.5, 1]),
       target: random.int(0, 999),
     };
-  });
+  };
+  const single = Array.from({ length: count }, () => fault(random.pick(chosen), timeOfFault(random, calmAt, submissions)));
+  const attacked = count > 0 && random.chance(0.25) ? random.pick(submissions).at : null;
+  const attack =
+    attacked === null ? [] : random.pick(ATTACKS).map(([kind, s]) => fault(kind, attacked + s * SECOND + random.int(-2_000, 4_000)));
+  return [...single, ...attack].map((item) => ({ ...item, at: Math.max(0, item.at) }));
 }
+
+/** What protocol.md was made for: faults that are worse together, with the seconds after a submission at which they come. */
+const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] = [
+  [
+    ["ray.post.no_answer", -5],
+    ["ray.start.fails", -5],
+  ],
+  [
+    ["ray.post.late", -5],
+    ["head.empty", 5],
+  ],
+  [
+    ["ray.start.slow", -5],
+    ["head.restored", 6],
+  ],
+  [
+    ["launcher.frozen", 15],
+    ["server.crash", 60],
+  ],
+  [
+    ["node.cut_storage", 15],
+    ["node.cut_head", 15],
+  ],
+  [
+    ["node.cut_storage", 20],
+    ["storage.hang", 25],
+  ],
+  [
+    ["head.empty", 15],
+    ["ray.get.lie", 15],
+    ["node.frozen", 20],
+  ],
+  [
+    ["server.paused", 1],
+    ["ray.post.no_answer", -5],
+    ["head.empty", 10],
+  ],
+  [
+    ["ray.split", 2],
+    ["ray.post.late", -5],
+  ],
+  [
+    ["storage.full", 18],
+    ["launcher.termed", 25],
+  ],
+  [
+    ["database.error", 0],
+    ["server.crash_at_call", 2],
+    ["server.crash_at_call", 10],
+  ],
+];
 
 /** Mostly when something is under way: around a submission, its start, and its first minute. */
 function timeOfFault(random: Random, calmAt: number, submissions: readonly SubmitItem[]): number {

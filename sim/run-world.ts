@@ -5,15 +5,15 @@ import { makeWriteQueue } from "../src/store/write-queue.ts";
 import { streams } from "./engine/random.ts";
 import { makeTimeline } from "./engine/timeline.ts";
 import { makeTrace } from "./engine/trace.ts";
-import { isOver, mayStay } from "./invariants/comes-to-rest.ts";
+import { mayStay } from "./invariants/comes-to-rest.ts";
 import { afterStep, afterWrite, atRest } from "./invariants/registry.ts";
 import type { Plan } from "./plan.ts";
 import { applyFault, mendAll, superviseServers } from "./world/apply-fault.ts";
 import type { Database } from "./world/database.ts";
-import { EPOCH_MS, type Machine, type Violation, type World } from "./world/model.ts";
+import { EPOCH_MS, isOver, type Machine, type Violation, type World } from "./world/model.ts";
 import { joinHead, newHead } from "./world/ray-head.ts";
 import { killServer, startServer } from "./world/server.ts";
-import { ADMIN, changeTask, submit, userAct } from "./world/user-calls.ts";
+import { ADMIN, changeTask, enableAll, submit, userAct, vouchForTheDead } from "./world/user-calls.ts";
 
 export type WorldOutcome = {
   readonly violation: Violation | null;
@@ -47,7 +47,7 @@ export async function runWorld(database: Database, plan: Plan, keepLines: boolea
       else userAct(world, item);
     });
   }
-  world.timeline.at(plan.calmAt, "calm", () => mendAll(world));
+  world.timeline.at(plan.calmAt, "calm", () => becalm(world));
   const steps = await live(world);
   for (const server of world.servers) killServer(world, server, "the world ends");
   return {
@@ -77,7 +77,7 @@ async function live(world: World): Promise<number> {
     if (world.violation !== null || steps > MAX_STEPS) break;
     if (timeline.now() < restLook) continue;
     restLook = timeline.now() + LOOK_MS;
-    if (!world.calm && usersAreDone(world) && isAtRest(world)) mendAll(world);
+    if (!world.calm && usersAreDone(world) && isAtRest(world)) becalm(world);
     else if (world.calm && isAtRest(world)) break;
     endTheEndless(world);
   }
@@ -90,6 +90,12 @@ async function live(world: World): Promise<number> {
 /** One turn of the event loop: all that the servers' code can do now has been done after it, as nothing but the store's queue waits for a turn. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+function becalm(world: World): void {
+  if (world.calm) return;
+  mendAll(world);
+  enableAll(world);
 }
 
 /** Faults that would still come meet nobody. */
@@ -108,6 +114,7 @@ function isAtRest(world: World): boolean {
 
 function endTheEndless(world: World): void {
   if (!world.calm) return;
+  vouchForTheDead(world);
   const isLate = world.timeline.now() > world.plan.calmAt + PATIENCE_MS;
   for (const launcher of world.launchers) {
     if (!launcher.treeAlive || world.promises.canceled.has(launcher.taskId)) continue;
@@ -141,7 +148,15 @@ function makeWorld(database: Database, plan: Plan, keepLines: boolean): World {
     servers: [],
     database,
     lead: { holder: null },
-    promises: { acknowledged: new Map(), versions: new Map(), canceled: new Set(), refused: new Set() },
+    promises: {
+      acknowledged: new Map(),
+      versions: new Map(),
+      canceled: new Set(),
+      disabledSince: new Map(),
+      refused: new Set(),
+      pausedSince: null,
+      resumed: false,
+    },
     touched: false,
     calm: false,
     serial: 0,

@@ -1,5 +1,5 @@
 import { parseSubmissionId } from "../../src/domain/ids.ts";
-import { isLive } from "../world/model.ts";
+import { isLive, isOver } from "../world/model.ts";
 import type { Invariant } from "./invariant.ts";
 
 export const cancelHonoured: Invariant = {
@@ -9,6 +9,14 @@ export const cancelHonoured: Invariant = {
     const task = world.database.tasks.get(parseSubmissionId(submissionId)?.taskId ?? "")?.task;
     if (why !== "cancel") return null;
     return task?.cancelRequestedAt === null ? `${submissionId} is told to stop for a cancel that nobody asked for` : null;
+  },
+  onWrite: (world) => {
+    for (const taskId of world.promises.canceled) {
+      const task = world.database.tasks.get(taskId)?.task;
+      if (task !== undefined && task.cancelRequestedAt === null && !isOver(task))
+        return `the cancel of ${taskId} was answered and is not written`;
+    }
+    return null;
   },
   onTask: (_world, { before, after }) => {
     if (before === null) return null;

@@ -1,4 +1,4 @@
-import type { Machine, World } from "../world/model.ts";
+import { isOver, type Machine, type World } from "../world/model.ts";
 import type { Task } from "../../src/domain/types.ts";
 import type { Invariant } from "./invariant.ts";
 
@@ -10,32 +10,19 @@ export const comesToRest: Invariant = {
       if (isOver(task) || mayStay(world, task)) continue;
       return `${task.name} is still ${task.state} (attempt ${task.attempts}, ${JSON.stringify(task.waiting)})`;
     }
-    const orphan = world.launchers.find((launcher) => launcher.treeAlive && !isForOperator(world, launcher.taskId));
+    const orphan = world.launchers.find((launcher) => launcher.treeAlive);
     if (orphan !== undefined) return `${orphan.submissionId} still lives`;
-    const kept = [...world.ray.allocations].find((part) => part.launcher === null || !isForOperator(world, part.launcher.taskId));
+    const kept = [...world.ray.allocations].at(0);
     if (kept !== undefined)
       return `${kept.gpus} GPUs of ${kept.machine.name} are still held by ${kept.launcher?.submissionId ?? kept.owner}`;
     return null;
   },
 };
 
-export function isOver(task: Task): boolean {
-  return task.state === "SUCCEEDED" || task.state === "FAILED" || task.state === "CANCELED";
-}
-
-/** Held, too large for the pool or for its user, or silent without containment, which only the node's word or an operator ends (rule 6c). */
+/** Held, or too large for the pool or for its user. */
 export function mayStay(world: World, task: Task): boolean {
-  if (isForOperator(world, task.taskId)) return true;
-  const blocked = [...world.database.tasks.values()].some((other) => isForOperator(world, other.task.taskId));
   const maxGpus = world.plan.users.find((user) => user.userId === task.userId)?.maxGpus ?? Number.POSITIVE_INFINITY;
-  return task.held || blocked || !fits(world.machines, task) || gpusOf(task) > maxGpus;
-}
-
-export function isForOperator(world: World, taskId: string): boolean {
-  const snapshot = world.database.tasks.get(taskId);
-  const attempt = snapshot?.attempts.at(-1);
-  const claim = attempt === undefined ? null : (world.directories.get(attempt.submissionId)?.files.claim ?? null);
-  return attempt?.state === "RUNNING" && attempt.quarantined && (claim?.containment === "group" || claim?.containment === "none");
+  return task.held || !fits(world.machines, task) || gpusOf(task) > maxGpus;
 }
 
 function gpusOf({ needs }: Task): number {

@@ -34,8 +34,13 @@ function lacks(world: World, attempt: Attempt): string | null {
       return hasResult ? null : "it has no result";
     case "NEVER_STARTED":
       return claim?.by === "server" ? null : "the server does not hold its claim";
-    case "LOST":
-      return claim?.by === "launcher" ? null : "it never started";
+    case "LOST": {
+      if (claim?.by !== "launcher") return "it never started";
+      const isContained = claim.containment === "pidns" || claim.containment === "userns";
+      return hasResult || isContained || attempt.declaredDead !== null
+        ? null
+        : "only a node's word or an operator could tell that what is not contained is dead";
+    }
     case "CANCELED":
       return claim === null ? "nobody holds its claim" : null;
   }

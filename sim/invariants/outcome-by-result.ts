@@ -1,3 +1,4 @@
+import type { FaultKind } from "../faults.ts";
 import type { TaskSnapshot } from "../world/database.ts";
 import type { World } from "../world/model.ts";
 import type { Invariant } from "./invariant.ts";
@@ -7,6 +8,8 @@ export const outcomeByResult: Invariant = {
   text: "SUCCEEDED if and only if the newest attempt's own result says exit 0; FAILED only with a budget spent or a reason that no retry mends",
   onTask: (world, { before, after }) => {
     const { task } = after;
+    const added = before !== null && after.attempts.length > before.attempts.length;
+    if (added) return madeTooSoon(world, before);
     if (before?.task.state === task.state) return null;
     if (task.state === "SUCCEEDED") return isSuccess(world, after) ? null : `${task.taskId} SUCCEEDED without a result that says so`;
     if (task.state === "FAILED") {
@@ -29,6 +32,30 @@ export const outcomeByResult: Invariant = {
     return null;
   },
 };
+
+const SETTLED_MS = 90_000;
+const HIDDEN: ReadonlySet<string> = new Set<FaultKind>([
+  "storage.hang",
+  "storage.error",
+  "storage.slow",
+  "storage.stale",
+  "server.paused",
+  "database.slow",
+]);
+
+/** A new attempt needs a reason: the last one ended by what a retry mends, was told to stop, and has no result that closes the task (rule 7). */
+function madeTooSoon(world: World, before: TaskSnapshot): string | null {
+  const last = before.attempts.at(-1);
+  if (last === undefined) return null;
+  if (last.failure !== null && !last.failure.retryable) return `${last.submissionId} ended by ${last.failure.label}, and is tried again`;
+  if (last.state !== "LOST") return null;
+  const directory = world.directories.get(last.submissionId);
+  if (directory?.files.stop === null) return `${last.submissionId} is LOST and was not told to stop before the next attempt`;
+  const hidden = world.plan.items.some((item) => item.kind === "fault" && HIDDEN.has(item.fault));
+  const since = directory?.history.find((version) => version.files.result !== null)?.at ?? Number.POSITIVE_INFINITY;
+  if (hidden || !isSuccess(world, before) || world.timeline.now() - since < SETTLED_MS) return null;
+  return `${last.submissionId} has succeeded long ago, and another attempt is made`;
+}
 
 function isSuccess(world: World, { attempts }: TaskSnapshot): boolean {
   const newest = attempts.at(-1);

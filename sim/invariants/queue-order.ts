@@ -13,14 +13,14 @@ const OVERTAKEN = new WeakMap<World, Overtaken[]>();
  */
 export const queueOrder: Invariant = {
   id: "ORDER",
-  text: "higher priority first, then first come, first served, among tasks that ask for no more than the one that starts",
+  text: "in the order that is configured, among tasks that ask for no more than the one that starts: nobody overtakes who is free to start",
   onChange: (world, server, change, applied) => {
     if (!applied || change.newAttempt === undefined || server.opened === null) return null;
     const started = server.opened.get(change.taskId);
     // One with a time limit may fill a gap that is kept for a gang.
     if (started === undefined || started.task.maxRuntimeMs !== null) return null;
     for (const ahead of server.opened.values())
-      if (isAhead(ahead.task, started.task) && isFree(world, ahead.task) && asksNoMore(ahead.task, started.task))
+      if (isAhead(world, ahead.task, started.task) && isFree(world, ahead.task) && asksNoMore(ahead.task, started.task))
         listOf(world).push({ ahead, by: change.newAttempt.submissionId, server });
     return null;
   },
@@ -50,8 +50,11 @@ function listOf(world: World): Overtaken[] {
   return known;
 }
 
-function isAhead(one: Task, other: Task): boolean {
-  if (one.taskId === other.taskId) return false;
+/** In the fair order only tasks of one user keep their order. */
+function isAhead(world: World, one: Task, other: Task): boolean {
+  const { order } = world.plan.settings;
+  if (one.taskId === other.taskId || (order === "fair" && one.userId !== other.userId)) return false;
+  if (order === "fifo") return one.seq < other.seq;
   return one.priority > other.priority || (one.priority === other.priority && one.seq < other.seq);
 }
 

@@ -10,6 +10,7 @@ import { evidence } from "./evidence.ts";
 import { exclusiveRuns } from "./exclusive-runs.ts";
 import type { Invariant } from "./invariant.ts";
 import { monotoneHistory } from "./monotone-history.ts";
+import { noShortage } from "./no-shortage.ts";
 import { oneOpenAttempt } from "./one-open-attempt.ts";
 import { outcomeByResult } from "./outcome-by-result.ts";
 import { owner } from "./owner.ts";
@@ -39,6 +40,7 @@ export const INVARIANTS: readonly Invariant[] = [
   exclusiveRuns,
   queueOrder,
   timeLimits,
+  noShortage,
   comesToRest,
 ];
 

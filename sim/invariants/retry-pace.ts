@@ -14,6 +14,10 @@ export const retryPace: Invariant = {
     const { maxLosses } = world.plan.settings;
     const losses = after.attempts.filter((attempt) => isLoss(attempt));
     if (losses.length > maxLosses + 1) return `${after.task.taskId} had ${losses.length} losses of ${maxLosses} allowed`;
+    const isSpent =
+      after.task.state === "FAILED" && before?.task.state !== "FAILED" && after.task.failure?.text.includes("the budget is") === true;
+    if (isSpent && losses.length !== maxLosses + 1)
+      return `${after.task.taskId} FAILED for a budget of ${maxLosses} after ${losses.length} losses`;
     if (before === null) return null;
     for (const attempt of after.attempts)
       if (!isOpen(attempt)) endedAt(world).set(attempt.submissionId, endedAt(world).get(attempt.submissionId) ?? world.timeline.now());

@@ -4,9 +4,10 @@ import type { FaultItem } from "../plan.ts";
 import type { FailpointName } from "../../src/control/scheduler/context.ts";
 import { allocate, releaseWhere } from "./gpus.ts";
 import { freeze, sigkill, sigkillInner, sigterm } from "./launcher.ts";
-import type { Launcher, Machine, Server, World } from "./model.ts";
+import { EPOCH_MS, type Launcher, type Machine, type Server, type World } from "./model.ts";
 import { failJobsOn, joinHead, losePower, newHead, rayletDies, startJob } from "./ray-head.ts";
 import { killServer, resume, startServer } from "./server.ts";
+import { writeResult } from "./shared-storage.ts";
 
 const FAILPOINTS: readonly FailpointName[] = [
   "before_claim_commit",
@@ -74,6 +75,13 @@ const ACTS: { readonly [kind in FaultKind]?: Act } = {
   "launcher.killed": onLauncher(sigkill),
   "launcher.inner_killed": onLauncher(sigkillInner),
   "launcher.termed": onLauncher(sigterm),
+  "result.forged": onLauncher((world, launcher) => {
+    const directory = world.directories.get(launcher.submissionId);
+    if (directory === undefined || directory.files.result !== null) return;
+    const at = new Date(EPOCH_MS + world.timeline.now()).toISOString();
+    const plain = { signal: null, stopWhy: null, oomKill: false, startedAt: at, endedAt: at, error: null };
+    writeResult(world, directory, { ...plain, nonce: "forged", outcome: "exited", exitCode: 0 });
+  }),
   "gpu.stranger": onMachine((world, machine, _until, later) => {
     allocate(world, { machine, gpus: 1, cpus: 1, owner: "stranger", launcher: null });
     later(() => releaseWhere(world, (part) => part.owner === "stranger"));

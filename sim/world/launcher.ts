@@ -270,7 +270,7 @@ function finish(world: World, launcher: Launcher): void {
 
 function tell(world: World, launcher: Launcher): void {
   const directory = world.directories.get(launcher.submissionId);
-  if (directory === undefined || directory.files.result !== null) return;
+  if (directory === undefined || directory.files.result?.nonce === launcher.nonce) return;
   const { reason } = launcher;
   const startedAt = EPOCH_MS + (launcher.claimedAt ?? 0) + launcher.machine.clockOffsetMs;
   const notStarted = launcher.plan.end === "not_started" && launcher.workStartedAt === null && reason === null;

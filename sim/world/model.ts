@@ -1,5 +1,5 @@
 /** The nouns of the simulated world: what is really so, whatever the scheduler believes. */
-import type { AttemptFiles, AttemptResult, Claim, RayJobStatus, StopWhy } from "../../src/domain/types.ts";
+import type { AttemptFiles, AttemptResult, Claim, RayJobStatus, StopWhy, Task } from "../../src/domain/types.ts";
 import type { RayJobRequest } from "../../src/control/ports.ts";
 import type { SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import type { SchedulerDeps } from "../../src/control/scheduler/context.ts";
@@ -45,6 +45,11 @@ export type Promises = {
   readonly versions: Map<string, number>;
   /** A cancel that was answered. */
   readonly canceled: Set<string>;
+  /** Users whose disabling was answered and not yet asked to be undone. */
+  readonly disabledSince: Map<string, number>;
+  /** When the answer to a pause came that nobody has asked to undo yet. */
+  pausedSince: number | null;
+  resumed: boolean;
   /** Submissions that were refused for good. */
   readonly refused: Set<string>;
 };
@@ -193,4 +198,8 @@ export function isLive(world: World, launcher: Launcher): boolean {
 export function newId(world: World, prefix: string): string {
   world.serial += 1;
   return `${prefix}${world.serial}`;
+}
+
+export function isOver(task: Pick<Task, "state">): boolean {
+  return task.state === "SUCCEEDED" || task.state === "FAILED" || task.state === "CANCELED";
 }

@@ -5,6 +5,7 @@
 import type { Clock, Log } from "../../src/control/ports.ts";
 import type { SchedulerDeps } from "../../src/control/scheduler/context.ts";
 import { schedulerLoop } from "../../src/control/scheduler/loop.ts";
+import { queueOrder } from "../../src/control/usage.ts";
 import { randomOf } from "../engine/random.ts";
 import { violate } from "../invariants/violate.ts";
 import { commandSource } from "./command-source.ts";
@@ -35,13 +36,14 @@ export function startServer(world: World, slot: number): Server {
   const stop = new AbortController();
   const name = newId(world, `server${slot + 1}-`);
   const clock = clockOf(world, () => server);
+  const store = storePort(world, () => server);
   const deps: SchedulerDeps = {
-    store: storePort(world, () => server),
+    store,
     files: jobFilesPort(world, () => server),
     ray: rayJobsPort(world, () => server),
     cluster: rayClusterPort(world, () => server),
     commands: commandSource(world),
-    order: async () => await Promise.resolve({ by: world.random("order").pick(["fifo", "priority", "fair"]), used: new Map() }),
+    order: queueOrder({ store, clock }, world.plan.settings),
     clock,
     ids: idsOf(world, name),
     log: logOf(world, name),

@@ -2,11 +2,13 @@
 import { auditEntry, type Caller } from "../../src/control/audit.ts";
 import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../../src/control/change-task.ts";
 import { admit, type Submission, type SubmitDeps, submitTask } from "../../src/control/submit-task.ts";
+import { declareDead, pauseQueue, resumeQueue } from "../../src/control/operate.ts";
 import { AppError } from "../../src/domain/app-error.ts";
 import type { Task } from "../../src/domain/types.ts";
 import { violate } from "../invariants/violate.ts";
 import type { SubmitItem, UserItem } from "../plan.ts";
-import { EPOCH_MS, type Server, type World } from "./model.ts";
+import { killTree } from "./launcher.ts";
+import { EPOCH_MS, isLive, type Server, type World } from "./model.ts";
 
 export const ADMIN: Caller = { actor: "admin", from: null, tokenId: null, requestId: null };
 const ASK_AGAIN_MS = 7_000;
@@ -58,22 +60,72 @@ export function submit(world: World, item: SubmitItem): void {
   });
 }
 
+/** An operator makes sure that what is silent is dead, and then says so: the only way out for what is not contained. */
+export function vouchForTheDead(world: World): void {
+  for (const { attempts } of world.database.tasks.values()) {
+    const attempt = attempts.at(-1);
+    if (attempt?.state !== "RUNNING" || !attempt.quarantined || attempt.declaredDead !== null) continue;
+    const { submissionId } = attempt;
+    for (const launcher of world.launchers)
+      if (launcher.submissionId === submissionId && !isLive(world, launcher)) killTree(world, launcher);
+    if (world.launchers.some((launcher) => launcher.submissionId === submissionId && launcher.treeAlive)) continue;
+    untilAnswered(world, `vouch ${submissionId}`, async (server) => {
+      await declareDead(server.deps, submissionId, "its node is off", ADMIN);
+      world.trace.saw("an operator vouched for a death");
+      server.loop.wake();
+    });
+  }
+}
+
+function pauseOrResume(world: World, kind: "pause" | "resume"): void {
+  if (kind === "resume") world.promises.pausedSince = null;
+  untilAnswered(world, kind, async (server) => {
+    // Who asked for it has given up.
+    if (kind === "pause" && (world.calm || world.promises.resumed)) return;
+    if (kind === "pause") await pauseQueue(server.deps, "for the simulation", ADMIN);
+    else await resumeQueue(server.deps, ADMIN);
+    world.trace.saw(`operator ${kind}`);
+    world.promises.pausedSince = kind === "pause" && !world.promises.resumed ? world.timeline.now() : null;
+    server.loop.wake();
+  });
+  if (kind === "resume") world.promises.resumed = true;
+}
+
 export function userAct(world: World, item: UserItem): void {
+  if (item.kind === "vouch") return vouchForTheDead(world);
+  if (item.kind === "pause" || item.kind === "resume") return pauseOrResume(world, item.kind);
   const { kind } = item;
   if (kind === "disable" || kind === "enable") {
+    world.promises.disabledSince.delete(item.target);
     untilAnswered(world, kind, async (server) => {
+      // Who asked for it has given up.
+      if (kind === "disable" && world.calm) return;
       const state = kind === "disable" ? "DISABLED" : "ACTIVE";
       await server.deps.store.users.setUserState(
         item.target,
         state,
         auditEntry(ADMIN, server.deps.clock.now(), `user.${kind}`, item.target, item.target),
       );
+      if (kind === "disable" && !isUndone(world, item)) world.promises.disabledSince.set(item.target, world.timeline.now());
       server.loop.wake();
     });
     return;
   }
   const taskId = world.promises.acknowledged.get(item.target);
   if (taskId !== undefined) changeTask(world, taskId, kind, item.value);
+}
+
+/** What an operator undoes at last. */
+export function enableAll(world: World): void {
+  pauseOrResume(world, "resume");
+  for (const { userId } of world.plan.users) userAct(world, { kind: "enable", id: -1, at: world.timeline.now(), target: userId, value: 0 });
+}
+
+/** The user was to be enabled again before the answer came. */
+function isUndone(world: World, { target, at }: UserItem): boolean {
+  return world.plan.items.some(
+    (item) => item.kind === "enable" && item.target === target && item.at >= at && item.at <= world.timeline.now(),
+  );
 }
 
 export function changeTask(world: World, taskId: string, kind: "cancel" | "hold" | "release" | "prioritize", value = 0): void {
