@@ -121,7 +121,6 @@ export function makePlan(seed: number): Plan {
   };
 }
 
-/** A leader that sleeps for longer than 6 s between two beats would be taken for frozen. */
 function planSettings(random: Random, database: Plan["database"]): Settings {
   const network = random.chance(0.2);
   const selfFenceMs = (network ? 90 : 30) * SECOND;
@@ -135,7 +134,7 @@ function planSettings(random: Random, database: Plan["database"]): Settings {
       [1, 20],
     ]),
     retryIntervalMs: random.pick([20, 60]) * SECOND,
-    tickMs: random.pick(database === "sqlite" ? [2, 5, 8, 9] : [1, 2, 4]) * SECOND,
+    tickMs: random.pick(database === "sqlite" ? [2, 5, 8, 20] : [1, 2, 4, 9]) * SECOND,
     startTimeoutMs: random.pick([60, 120, 300]) * SECOND,
     selfFenceMs,
     graceMs,

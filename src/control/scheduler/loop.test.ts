@@ -181,6 +181,33 @@ describe("a pass that lasts", () => {
     await done;
   });
 
+  it("and a rest that lasts: the beat goes on, and the silence of a launcher counts", async () => {
+    world = await makeSchedulerWorld({ settings: { tickMs: 30_000 } });
+    const { taskId } = await world.submit();
+    await world.passUntilState(taskId, "RUNNING");
+    const beats: number[] = [];
+    const lead: typeof world.store.leader.lead = (owner, at) => {
+      beats.push(world.clock.monotonicMs());
+      return world.store.leader.lead(owner, at);
+    };
+    const store = { ...world.store, leader: { ...world.store.leader, lead } };
+    const stop = new AbortController();
+    const done = schedulerLoop({ ...world.deps, store }, "test").run(stop.signal);
+    await expect
+      .poll(
+        async () => {
+          if (world.clock.sleeping() === 3) world.clock.advance(1_000);
+          return (await world.attempts(taskId))[0]?.state;
+        },
+        { timeout: 20_000, interval: 5 },
+      )
+      .toBe("LOST");
+    stop.abort();
+    await done;
+    const gaps = beats.slice(1).map((at, index) => at - (beats[index] ?? 0));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(3_000);
+  });
+
   it("gives up its beat when the lead is lost, and goes on; a beat that fails ends nothing", async () => {
     for (const answer of [() => Promise.resolve(null), () => Promise.reject(new Error("database away"))]) {
       world = await makeSchedulerWorld();

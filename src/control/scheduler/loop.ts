@@ -4,7 +4,7 @@ import type { SchedulerDeps, SchedulerMemory } from "./context.ts";
 import { handOver, healthyTime, stillness } from "./memory.ts";
 import { pass } from "./pass.ts";
 import { messageOf } from "./settle-attempts.ts";
-import { withSignsOfLife } from "./signs-of-life.ts";
+import { SIGN_EVERY_MS, withSignsOfLife } from "./signs-of-life.ts";
 
 /** What the loop last saw, for /nodes, /queue, :plan and /readyz; `at` is monotonic. */
 export type LoopView = {
@@ -39,14 +39,17 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
   let woken = false;
   let rouse: (() => void) | null = null;
 
+  let epoch: number | null = null;
+
   const once = async (signal: AbortSignal): Promise<boolean> => {
-    const epoch = await deps.store.leader.lead(owner, deps.clock.now());
+    epoch = await deps.store.leader.lead(owner, deps.clock.now());
     if (epoch === null) {
       view = { ...view, leads: false, at: deps.clock.monotonicMs(), lastError: null };
       return false;
     }
     const start = deps.clock.monotonicMs();
-    const { moved, world } = await withSignsOfLife(deps, memory, owner, epoch, () => pass(deps, memory, epoch, signal));
+    const mine = epoch;
+    const { moved, world } = await withSignsOfLife(deps, memory, owner, mine, () => pass(deps, memory, mine, signal));
     deps.meters.tick((deps.clock.monotonicMs() - start) / 1000);
     view = { head: world.head, nodes: world.nodes ?? view.nodes, at: deps.clock.monotonicMs(), leads: true, lastError: null };
     return moved;
@@ -79,7 +82,10 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
           "a scheduler pass failed; the next one starts anew",
         );
       }
-      if (!moved) await rest(signal);
+      if (moved) continue;
+      // A tick may last longer than others wait for a leader's beat, and than a proof that storage answers is fresh.
+      if (epoch === null || deps.settings.tickMs <= SIGN_EVERY_MS) await rest(signal);
+      else await withSignsOfLife(deps, memory, owner, epoch, () => rest(signal));
     }
   };
 

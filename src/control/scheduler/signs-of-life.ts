@@ -1,11 +1,11 @@
 /**
- * What has to go on while a pass lasts, however slow Ray or a file is: the leader's beat, by which other servers know that it is not frozen, and
- * proof that storage answers, without which no silence of a launcher counts.
+ * What has to go on while a pass lasts, however slow Ray or a file is, and while the loop rests: the leader's beat, by which other servers know
+ * that it is not frozen, and proof that storage answers, without which no silence of a launcher counts.
  */
 import type { SchedulerDeps, SchedulerMemory } from "./context.ts";
 
 /** Rule 10 of docs/protocol.md; far below the 10 s in which a proof that storage answers is fresh. */
-const EVERY_MS = 2_000;
+export const SIGN_EVERY_MS = 2_000;
 
 /** Runs beside `work`, and ends with it; what it finds out is for the next pass: a lost lead is seen by each write's epoch. */
 export async function withSignsOfLife<T>(
@@ -44,7 +44,7 @@ export async function probeStorage(deps: SchedulerDeps, memory: SchedulerMemory)
 async function each(deps: SchedulerDeps, signal: AbortSignal, act: () => Promise<boolean>): Promise<void> {
   while (!signal.aborted) {
     try {
-      await deps.clock.sleep(EVERY_MS, signal);
+      await deps.clock.sleep(SIGN_EVERY_MS, signal);
       if (!(await act())) return;
     } catch (error) {
       if (!signal.aborted) deps.log.warn({ error: String(error) }, "no sign of life could be given; the next pass tries again");
