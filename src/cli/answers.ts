@@ -29,6 +29,8 @@ export type JsonAnswers = {
   readonly holdTask: r.TaskWire;
   readonly releaseTask: r.TaskWire;
   readonly prioritizeTask: r.TaskWire;
+  readonly requeueTask: r.TaskWire;
+  readonly retryTask: r.CreatedTaskWire;
   readonly readCurves: r.CurvesWire;
   readonly readQueue: r.QueueWire;
   readonly readUsage: z.infer<typeof r.UsageListWire>;

@@ -16,6 +16,7 @@ import { addOrder } from "./commands/order.ts";
 import { addPlan } from "./commands/plan.ts";
 import { addProfiles } from "./commands/profiles.ts";
 import { addQueue } from "./commands/queue.ts";
+import { addRetry } from "./commands/retry.ts";
 import { addShow } from "./commands/show.ts";
 import { addSubmit } from "./commands/submit.ts";
 import { addTemplate } from "./commands/template.ts";
@@ -56,7 +57,20 @@ export function buildProgram(bind: Bind, version: string, width: number, written
     })
     .addHelpText("after", AFTER);
   program.commandsGroup("Tasks:");
-  for (const add of [addTemplate, addPlan, addSubmit, addList, addShow, addLogs, addCurves, addEvents, addWait, addCancel, addOrder])
+  for (const add of [
+    addTemplate,
+    addPlan,
+    addSubmit,
+    addList,
+    addShow,
+    addLogs,
+    addCurves,
+    addEvents,
+    addWait,
+    addCancel,
+    addRetry,
+    addOrder,
+  ])
     add(program, bind);
   program.commandsGroup("Pool:");
   for (const add of [addQueue, addNodes, addProfiles]) add(program, bind);

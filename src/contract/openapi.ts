@@ -51,6 +51,8 @@ function rewriteRefs(value: unknown): unknown {
   return out;
 }
 
+const MAKES_A_TASK: readonly Route[] = [ROUTES.createTask, ROUTES.retryTask];
+
 function parameters(route: Route, components: Json): Json[] {
   const path = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({ name, in: "path", required: true, schema: { type: "string" } }));
   const query = Object.entries(route.query.shape).map(([name, schema]) => {
@@ -63,7 +65,7 @@ function parameters(route: Route, components: Json): Json[] {
     required: false,
     schema: { type: "string", minLength: 1, maxLength: 255, pattern: "^[\\x20-\\x7e]+$" },
   };
-  return [...path, ...query, ...(route.path === ROUTES.createTask.path && route.method === "POST" ? [key] : [])];
+  return [...path, ...query, ...(MAKES_A_TASK.some(({ path, method }) => path === route.path && method === route.method) ? [key] : [])];
 }
 
 function responses(route: Route, components: Json): Json {

@@ -106,6 +106,8 @@ export function renderTaskSummary(task: Task, attempt: Attempt | null, estimate:
     deadline: maybeInstant(task.deadline),
     max_runtime_s: task.maxRuntimeMs === null ? null : task.maxRuntimeMs / 1000,
     cancel_requested: task.cancelRequestedAt !== null,
+    requeue: task.requeue === null ? null : { requested_at: instant(task.requeue.at), now: task.requeue.now, hold: task.requeue.hold },
+    retry_of: task.retryOf,
     waiting: renderWaiting(task.waiting),
     estimate: renderEstimate(estimate),
     progress:

@@ -98,6 +98,11 @@ const taskFields = {
   deadline: Instant.nullable(),
   max_runtime_s: z.number().nullable(),
   cancel_requested: z.boolean(),
+  requeue: z
+    .object({ requested_at: Instant, now: z.boolean(), hold: z.boolean() })
+    .nullable()
+    .meta({ description: "Asked for and not yet done" }),
+  retry_of: z.string().nullable().meta({ description: "The ended task that this one is a retry of" }),
   waiting: WaitingWire.nullable(),
   estimate: EstimateWire.nullable(),
   progress: ProgressWire.nullable(),

@@ -42,6 +42,9 @@ const userParameter = z.string().optional().meta({ description: "Admin only: on 
 /** Seconds, to the millisecond, at most a year. */
 const seconds = numeric(/^\d{1,8}(\.\d{1,3})?$/, z.number().min(0.001).max(31_536_000));
 
+const flag = z.enum(["true", "false"]).optional();
+const timeLimits = { deadline: z.iso.datetime({ offset: true }).optional(), max_runtime_s: seconds.optional() };
+
 const Submission = z.strictObject({
   name: z
     .string()
@@ -52,8 +55,7 @@ const Submission = z.strictObject({
   profile: z.string().max(128).optional(),
   priority: whole(-100, 100).optional().meta({ description: "Bigger = sooner; default 0" }),
   label,
-  deadline: z.iso.datetime({ offset: true }).optional(),
-  max_runtime_s: seconds.optional(),
+  ...timeLimits,
   user: userParameter,
 });
 export type Submission = z.infer<typeof Submission>;
@@ -379,6 +381,42 @@ export const ROUTES = {
     status: 200,
     answer: json(r.TaskWire),
     errors: ["wrong_state"],
+  },
+  requeueTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:requeue",
+    access: "user",
+    summary: "Stop a running task after its next complete checkpoint and put it back into the queue; idempotent",
+    query: z.strictObject({
+      now: flag.meta({ description: "Stop at once" }),
+      hold: flag.meta({ description: "Hold it once it is back in the queue" }),
+    }),
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: ["wrong_state"],
+  },
+  retryTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:retry",
+    access: "user",
+    summary: "A new task from an ended one, which goes on from its last complete checkpoint",
+    query: z.strictObject({
+      ...timeLimits,
+      from_scratch: flag.meta({ description: "Begin anew instead" }),
+    }),
+    body: null,
+    status: 201,
+    answer: json(r.CreatedTaskWire),
+    errors: [
+      "preflight_failed",
+      "unsupported_verl",
+      "unknown_profile",
+      "pool_too_small",
+      "idempotency_key_reused",
+      "user_limit",
+      "wrong_state",
+    ],
   },
   prioritizeTask: {
     method: "POST",

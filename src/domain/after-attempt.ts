@@ -167,7 +167,7 @@ function retryLoss(attempt: AttemptEnd["attempt"], failure: Failure, context: En
       ...failure,
       retryable: false,
       text: `${failure.text} (lost ${losses + 1} times, the budget is ${policy.maxLosses})`,
-      fix: `${failure.fix} Then submit it again.`,
+      fix: `${failure.fix} Then retry it (verlpool retry ID): it goes on from the last checkpoint.`,
     };
     return final(attempt, "FAILED", spent, { code: "attempts_spent", text: spent.text });
   }

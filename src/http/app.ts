@@ -20,6 +20,7 @@ import { keepRoom } from "./connection-room.ts";
 import type { HttpDeps } from "./deps.ts";
 import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
+import { againRoutes } from "./again-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
 import { adminRequired } from "./refusal-log.ts";
@@ -84,6 +85,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...taskRoutes(deps),
     ...logRoutes(deps),
     ...poolRoutes(deps),
+    ...againRoutes(deps),
     ...operatorRoutes(deps),
     ...usageRoutes(deps),
     ...auditRoutes(deps),

@@ -14,6 +14,14 @@ function ownerOf(principal: Principal, user: string | undefined): string {
   return user;
 }
 
+export function instantOf(text: string | undefined): number | null {
+  return text === undefined ? null : Date.parse(text);
+}
+
+export function millisecondsOf(seconds: number | undefined): number | null {
+  return seconds === undefined ? null : Math.round(seconds * 1000);
+}
+
 export function readSubmission(principal: Principal, by: Caller, query: Query, body: Buffer, ignoredFields: readonly string[]): Submission {
   const userId = ownerOf(principal, query.user);
   const parsed = parseTaskSpec(body, { ignoredFields });
@@ -34,7 +42,7 @@ export function readSubmission(principal: Principal, by: Caller, query: Query, b
     profile: query.profile ?? null,
     priority: query.priority ?? null,
     labels: parseLabels(query.label),
-    deadline: query.deadline === undefined ? null : Date.parse(query.deadline),
-    maxRuntimeMs: query.max_runtime_s === undefined ? null : Math.round(query.max_runtime_s * 1000),
+    deadline: instantOf(query.deadline),
+    maxRuntimeMs: millisecondsOf(query.max_runtime_s),
   };
 }

@@ -1,6 +1,5 @@
 /** Tasks: submit, plan, read, change. */
-import { createHash } from "node:crypto";
-import { renderAttempt, renderEstimate, renderEvent, renderTask, renderTaskSummary } from "../contract/render.ts";
+import { renderAttempt, renderEstimate, renderEvent, renderTaskSummary } from "../contract/render.ts";
 import { actorOf } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
 import { formatSubmissionId, formatTaskId } from "../domain/ids.ts";
@@ -9,13 +8,14 @@ import type { Principal, Task, TaskState } from "../domain/types.ts";
 import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../control/change-task.ts";
 import { pageOf } from "../control/cursors.ts";
 import { fitOf } from "../control/read-pool.ts";
-import { getTask, listEvents, listTasks, withAttempts } from "../control/read-tasks.ts";
-import type { Idempotency } from "../control/ports.ts";
-import { admit, limitWarnings, newTask, replayed, type SubmitAnswer, submitTask } from "../control/submit-task.ts";
+import { getTask, listEvents, listTasks } from "../control/read-tasks.ts";
+import { admit, limitWarnings, newTask, replayed, submitTask } from "../control/submit-task.ts";
 import { type Answer, type Call, callerOf, ok, pageRequest, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 import { parseLabels } from "./labels.ts";
+import { created, idempotencyOf } from "./idempotency.ts";
 import { readSubmission } from "./submission.ts";
+import { taskAnswer } from "./task-answer.ts";
 
 type TaskRoutes = Pick<
   RouteFunctions,
@@ -32,20 +32,13 @@ type TaskRoutes = Pick<
   | "prioritizeTask"
 >;
 
-const KEY = /^[\x20-\x7e]{1,255}$/;
-
 export function taskRoutes(deps: HttpDeps): TaskRoutes {
   const find = (call: { principal: Principal; params: { readonly [name: string]: string } }): Promise<Task> =>
     getTask(deps.store, call.principal, call.params["task_id"] ?? "");
-  const show = async (task: Task): Promise<Answer> => {
-    const [row] = await withAttempts(deps.store, [task]);
-    const estimates = isTerminal(task.state) ? null : await deps.forecast.estimates();
-    return ok(renderTask(task, row?.attempt ?? null, estimates?.get(task.taskId)));
-  };
   /** A change, then the task as it is now; the scheduler looks at once. */
   const changed = async (task: Task): Promise<Answer> => {
     deps.loop.wake();
-    return show(task);
+    return taskAnswer(deps, task);
   };
   return {
     createTask: (call) => create(deps, call),
@@ -63,7 +56,7 @@ export function taskRoutes(deps: HttpDeps): TaskRoutes {
       const tasks = page.rows.map(({ task, attempt }) => renderTaskSummary(task, attempt, estimates?.get(task.taskId)));
       return ok({ tasks, next_cursor: page.nextCursor });
     },
-    getTask: async (call) => show(await find(call)),
+    getTask: async (call) => taskAnswer(deps, await find(call)),
     getSpec: async (call) => ({ body: { kind: "raw", type: "text/plain; charset=utf-8", bytes: (await find(call)).specText } }),
     listEvents: async (call) => {
       const page = await listEvents(
@@ -107,7 +100,7 @@ function parseStates(text: string | undefined): readonly TaskState[] | null {
 
 async function create(deps: HttpDeps, call: Call<"createTask">): Promise<Answer> {
   const submission = readSubmission(call.principal, callerOf(call), call.query, call.body, deps.settings.ignoredFields);
-  const idempotency = idempotencyOf(call);
+  const idempotency = idempotencyOf(call.header("idempotency-key"), "", call.query, call.body);
   const earlier = idempotency === null ? null : await deps.store.tasks.earlierAnswer(submission.userId, idempotency, deps.clock.now());
   if (earlier !== null) return created(replayed(earlier, idempotency?.key ?? ""));
   const admitted = await admit(deps.submit, submission);
@@ -116,24 +109,6 @@ async function create(deps: HttpDeps, call: Call<"createTask">): Promise<Answer>
   );
   deps.loop.wake();
   return created(answer);
-}
-
-/** The same key means the same request only with the same bytes and parameters. */
-function idempotencyOf(call: Call<"createTask">): Idempotency | null {
-  const key = call.header("idempotency-key");
-  if (key === undefined) return null;
-  if (!KEY.test(key)) throw new AppError("bad_parameter", "Idempotency-Key must be 1 to 255 printable ASCII characters");
-  const parameters = Object.entries(call.query).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const bodyHash = createHash("sha256").update(JSON.stringify(parameters)).update("\n").update(call.body).digest("hex");
-  return { key, bodyHash };
-}
-
-function created(answer: SubmitAnswer): Answer {
-  return {
-    status: 201,
-    headers: { Location: `/api/v2/tasks/${answer.taskId}`, ...(answer.replayed ? { "Idempotent-Replayed": "true" } : {}) },
-    body: { kind: "raw", type: "application/json; charset=utf-8", bytes: answer.body },
-  };
 }
 
 async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {

@@ -78,12 +78,14 @@ describe("the authorization matrix", () => {
     },
   };
 
-  async function urlOf(route: Route): Promise<string> {
-    let url: string = route.path;
-    for (const [place, name = ""] of route.path.matchAll(/\{(\w+)\}/g)) {
+  async function urlOf(id: RouteId): Promise<string> {
+    let url: string = ROUTES[id].path;
+    for (const [place, name = ""] of ROUTES[id].path.matchAll(/\{(\w+)\}/g)) {
       const make = PARAMETERS[name];
       if (make === undefined) throw new Error(`say in PARAMETERS how a ${name} of alice's is made`);
-      url = url.replace(place, await make());
+      const made = await make();
+      if (MATRIX[id].ended === true) await bringTo(world, made, "SUCCEEDED");
+      url = url.replace(place, made);
     }
     return url;
   }
@@ -111,7 +113,7 @@ describe("the authorization matrix", () => {
 
   test.each(rows)("%s as %s answers %i", async (id, caller, status) => {
     const route: Route = ROUTES[id];
-    const url = await urlOf(route);
+    const url = await urlOf(id);
     const body = MATRIX[id].body?.(caller);
     const answer = await world.call(route.method, url, caller === "none" ? null : (tokens[caller] ?? ""), body);
     expect(answer.status, answer.text).toBe(status);

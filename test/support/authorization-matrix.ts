@@ -51,6 +51,8 @@ export type Row = {
   readonly ok: 200 | 201 | 204;
   /** A valid body where the route takes one; `caller` makes it unique. */
   readonly body?: (caller: Caller) => unknown;
+  /** The task in the path must have ended for the call to be allowed. */
+  readonly ended?: true;
 };
 
 const row = (kind: Row["kind"], ok: Row["ok"] = 200, body?: Row["body"]): Row => ({ kind, ok, ...(body === undefined ? {} : { body }) });
@@ -77,6 +79,8 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   cancelTask: row("task, changed"),
   holdTask: row("task, changed"),
   releaseTask: row("task, changed"),
+  requeueTask: row("task, changed"),
+  retryTask: { ...row("task, changed", 201), ended: true },
   prioritizeTask: row("task, changed", 200, () => ({ priority: -1 })),
   readLogs: row("task, read"),
   readCurves: row("task, read"),

@@ -66,6 +66,8 @@ export function taskWire(changes: Partial<TaskWire> = {}): TaskWire {
     deadline: null,
     max_runtime_s: null,
     cancel_requested: false,
+    requeue: null,
+    retry_of: null,
     waiting: null,
     estimate: null,
     progress: null,

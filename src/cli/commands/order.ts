@@ -1,4 +1,4 @@
-/** hold, release, prioritize: what a waiting task's owner may do to its place in the queue. */
+/** hold, release, prioritize, requeue: what a task's owner may do to its place in the queue. */
 import type { Command } from "commander";
 import type { TaskWire } from "../../contract/resources.ts";
 import type { Answer, Api } from "../client.ts";
@@ -8,7 +8,10 @@ import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
-export type OrderChange = { readonly kind: "hold" | "release" } | { readonly kind: "prioritize"; readonly priority: number };
+export type OrderChange =
+  | { readonly kind: "hold" | "release" }
+  | { readonly kind: "prioritize"; readonly priority: number }
+  | { readonly kind: "requeue"; readonly now: boolean; readonly hold: boolean };
 export type OrderOptions = { readonly ids: readonly string[]; readonly change: OrderChange; readonly json: boolean };
 
 function apply(api: Api, taskId: string, about: string, change: OrderChange): Promise<Answer<TaskWire>> {
@@ -20,11 +23,20 @@ function apply(api: Api, taskId: string, about: string, change: OrderChange): Pr
       return api.call("releaseTask", { path, about });
     case "prioritize":
       return api.call("prioritizeTask", { path, about, json: { priority: change.priority } });
+    case "requeue":
+      return api.call("requeueTask", { path, about, query: { now: String(change.now), hold: String(change.hold) } });
   }
 }
 
 function doneText(task: TaskWire): string {
-  return `${visible(task.task_id)}  ${visible(task.state)}  ${task.held ? "held" : "not held"}  priority ${task.priority}`;
+  const requeue = requeueText(task);
+  return `${visible(task.task_id)}  ${visible(task.state)}  ${task.held ? "held" : "not held"}  priority ${task.priority}${requeue === null ? "" : `  ${requeue}`}`;
+}
+
+/** Null where nothing of it is to be done. */
+export function requeueText({ requeue }: Pick<TaskWire, "requeue">): string | null {
+  if (requeue === null) return null;
+  return `goes back to the queue ${requeue.now ? "at once" : "after its next complete checkpoint"}${requeue.hold ? ", held" : ""}`;
 }
 
 export async function runOrder(session: Session, options: OrderOptions): Promise<number> {
@@ -51,6 +63,21 @@ export function addOrder(program: Command, bind: Bind): void {
       .action((ids: string[], options: { json?: true }) =>
         bind((session) => runOrder(session, { ids: ids.map(taskIdText), change: { kind }, json: options.json === true })),
       );
+  leaf(
+    program,
+    "requeue <id...>",
+    "Stop running tasks after their next complete checkpoint and put them back into the queue, where they keep their place",
+    ["verlpool requeue 3d4c --hold", "verlpool requeue 3d4c --now"],
+  )
+    .option("--now", "stop at once: the steps since the last checkpoint are done again")
+    .option("--hold", "hold them then, so that others get the GPUs (verlpool release)")
+    .option(...JSON_OPTION)
+    .action((ids: string[], options: { now?: true; hold?: true; json?: true }) =>
+      bind((session) => {
+        const change = { kind: "requeue", now: options.now === true, hold: options.hold === true } as const;
+        return runOrder(session, { ids: ids.map(taskIdText), change, json: options.json === true });
+      }),
+    );
   leaf(program, "prioritize", "Set a waiting task's priority: bigger is sooner, up to your limit", [
     "verlpool prioritize 3d4c 10",
     "verlpool prioritize 3d4c -5",

@@ -6,6 +6,7 @@ import { taskIdText } from "../parse-values.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
+import { requeueText } from "./order.ts";
 import { endEstimate, progressText, startEstimate } from "./task-words.ts";
 
 export type ShowOptions = { readonly id: string; readonly json: boolean };
@@ -45,7 +46,7 @@ function nextCommands(task: TaskWire): readonly string[] {
     return [started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool events ${id}`, `verlpool cancel ${id}`];
   }
   const seen = task.attempt === null ? [] : [`verlpool logs --tail 100 ${id}`];
-  return [...seen, task.state === "SUCCEEDED" ? `verlpool curves ${id}` : `verlpool events ${id}`];
+  return [...seen, ...(task.state === "SUCCEEDED" ? [`verlpool curves ${id}`] : [`verlpool events ${id}`, `verlpool retry ${id}`])];
 }
 
 export function taskSheet(session: Session, task: TaskWire): string {
@@ -57,6 +58,7 @@ export function taskSheet(session: Session, task: TaskWire): string {
     [
       ["task", visible(task.task_id)],
       ["state", `${paintState(session.paint, task.state)}${task.cancel_requested && !ended ? " (cancel requested)" : ""}`],
+      ["requeue", requeueText(task)],
       ["waits", ended ? null : waitingText(task, now)],
       ["starts", ended || task.started_at !== null ? null : startEstimate(task, now)],
       ["ends", ended ? null : endEstimate(task, now)],
@@ -65,6 +67,7 @@ export function taskSheet(session: Session, task: TaskWire): string {
       ["attempt", attempt === null ? null : attemptText(attempt, task.attempts, now)],
       ["job dir", attempt === null ? null : visible(attempt.job_dir)],
       ["name", task.name === null ? null : visible(task.name)],
+      ["retry of", task.retry_of === null ? null : visible(task.retry_of)],
       ["user", visible(task.user_id)],
       ["workload", visible(`${task.workload}, ${spec.nnodes} × ${spec.n_gpus_per_node} GPU, profile ${task.profile}`)],
       ["model", visible(spec.model_id)],

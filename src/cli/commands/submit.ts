@@ -11,46 +11,51 @@ import { runPlan } from "./plan.ts";
 import { addSubmissionOptions, readSpec, sayWarnings, type SubmissionFlags, submissionQuery } from "./submission.ts";
 import { detached, reportWait, waitToEnd } from "./wait.ts";
 
-export type SubmitOptions = {
+/** What is done after the task is made. */
+export type Attendance = { readonly wait: boolean; readonly follow: boolean; readonly json: boolean };
+
+export type SubmitOptions = Attendance & {
   readonly files: readonly string[];
   readonly flags: SubmissionFlags;
-  readonly wait: boolean;
-  readonly follow: boolean;
   readonly dryRun: boolean;
   readonly idempotencyKey: string | null;
-  readonly json: boolean;
 };
 
 /** Monotonic; after it the user is told how to go on with the same key. */
 const RETRY_FOR_MS = 120_000;
 
+export function checkAttendance({ wait, follow }: Attendance): void {
+  if (wait && follow) throw usageError("--wait and --follow exclude each other", "--follow also waits for the end");
+}
+
 function check(options: SubmitOptions): void {
   const many = options.files.length > 1;
-  if (options.wait && options.follow) throw usageError("--wait and --follow exclude each other", "--follow also waits for the end");
+  checkAttendance(options);
   if (options.follow && many) throw usageError("--follow takes one file", "several logs at once can't be read; use --wait");
   if (options.dryRun && many) throw usageError("--dry-run takes one file");
   if (options.dryRun && (options.wait || options.follow)) throw usageError("--dry-run submits nothing to wait for");
   if (many && options.idempotencyKey !== null)
     throw usageError("--idempotency-key takes one file", "a key names one submission; without it each file gets a key of its own");
-  if (options.idempotencyKey !== null && !/^[\x20-\x7e]{1,255}$/.test(options.idempotencyKey))
+  checkKey(options.idempotencyKey);
+}
+
+export function checkKey(key: string | null): void {
+  if (key !== null && !/^[\x20-\x7e]{1,255}$/.test(key))
     throw usageError("the idempotency key must be 1 to 255 printable ASCII characters");
 }
 
-type Sending = {
-  readonly yaml: Uint8Array;
-  readonly query: ReturnType<typeof submissionQuery>;
-  readonly key: string;
-  readonly about: string;
-};
-
-/** Sends until it is answered, always with the same key, so that a lost answer never makes a second task. */
-async function send(session: Session, api: Api, sending: Sending, signal: AbortSignal) {
+/** Posts until it is answered, always with the same key, so that a lost answer never makes a second task. */
+export async function sendWithKey<T>(
+  session: Session,
+  key: string,
+  post: (headers: { readonly [name: string]: string }) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   const { clock, random } = session.world;
-  const { yaml, query, key, about } = sending;
   const begun = clock.monotonicMs();
   for (let tries = 0; ; tries += 1) {
     try {
-      return await api.call("createTask", { yaml, query, headers: { "idempotency-key": key }, about, signal });
+      return await post({ "idempotency-key": key });
     } catch (error) {
       const pause = backoffMs(tries, error, random);
       if (!isTransient(error)) throw error;
@@ -74,14 +79,19 @@ async function submitOne(
 ): Promise<{ readonly exit: number; readonly taskId: string | null }> {
   const spec = await readSpec(session, file);
   const key = options.idempotencyKey ?? `cli-${session.world.randomHex(16)}`;
-  const sending = { yaml: spec.bytes, query: submissionQuery(options.flags, session.world.clock.now()), key, about: spec.source.file };
+  const input = { yaml: spec.bytes, query: submissionQuery(options.flags, session.world.clock.now()), about: spec.source.file };
   let taskId: string | null = null;
   const work = async (signal: AbortSignal): Promise<number> => {
-    const { value, raw, header } = await send(session, api, sending, signal);
+    const { value, raw, header } = await sendWithKey(
+      session,
+      key,
+      (headers) => api.call("createTask", { ...input, headers, signal }),
+      signal,
+    );
     taskId = value.task_id;
     await sayWarnings(session, file, value.warnings);
     if (options.json) await session.printJsonLine(raw);
-    else await saySubmitted(session, value.task_id, value.state, header("idempotent-replayed") === "true", options);
+    else await saySubmitted(session, "submitted", value.task_id, value.state, header("idempotent-replayed") === "true", options);
     return 0;
   };
   const onInterrupt = async (): Promise<number> => {
@@ -96,9 +106,16 @@ async function submitOne(
   }
 }
 
-async function saySubmitted(session: Session, taskId: string, state: string, replayed: boolean, options: SubmitOptions): Promise<void> {
+export async function saySubmitted(
+  session: Session,
+  done: "submitted" | "retried",
+  taskId: string,
+  state: string,
+  replayed: boolean,
+  options: Attendance,
+): Promise<void> {
   const id = visible(taskId);
-  if (options.follow) await session.say(`${replayed ? "was already submitted" : "submitted"}: ${id} (${visible(state)})`);
+  if (options.follow) await session.say(`${replayed ? `was already ${done}` : done}: ${id} (${visible(state)})`);
   else await session.print(id);
   if (options.wait || options.follow) return;
   if (replayed) await session.say("this key was used before: it is the task of then");
@@ -122,17 +139,16 @@ export async function runSubmit(session: Session, options: SubmitOptions): Promi
   }
   const failed = exits.find((exit) => exit !== 0) ?? 0;
   if (taskIds.length === 0 || !(options.wait || options.follow)) return failed;
-  const { json } = options;
-  const end = await attend(session, taskIds, async (signal) =>
-    options.follow
-      ? exitOfState(await followToEnd(session, api, { taskId: taskIds[0] ?? "", attempt: null, tail: null }, { json, raw: false }, signal))
-      : worstExit(await waitToEnd(session, api, taskIds, { json, timeoutMs: null }, signal)),
-  );
+  const end = await attend(session, api, taskIds, options);
   return end === EXIT.interrupted ? end : failed !== 0 ? failed : end;
 }
 
-/** Ctrl-C detaches; a task that is gone meanwhile is exit 102. */
-async function attend(session: Session, taskIds: readonly string[], work: (signal: AbortSignal) => Promise<number>): Promise<number> {
+/** Waits for the end, with the log where that is followed. Ctrl-C detaches; a task that is gone meanwhile is exit 102. */
+export async function attend(session: Session, api: Api, taskIds: readonly string[], { follow, json }: Attendance): Promise<number> {
+  const work = async (signal: AbortSignal): Promise<number> =>
+    follow
+      ? exitOfState(await followToEnd(session, api, { taskId: taskIds[0] ?? "", attempt: null, tail: null }, { json, raw: false }, signal))
+      : worstExit(await waitToEnd(session, api, taskIds, { json, timeoutMs: null }, signal));
   try {
     return await interruptible(session.world, work, () => detached(session, taskIds));
   } catch (error) {
