@@ -50,11 +50,12 @@ export type SubmitItem = {
 };
 
 export type UserItem = {
-  readonly kind: "cancel" | "hold" | "release" | "prioritize" | "disable" | "enable" | "pause" | "resume" | "vouch";
+  readonly kind: "cancel" | "hold" | "release" | "prioritize" | "disable" | "enable" | "requeue" | "pause" | "resume" | "vouch";
   readonly id: number;
   readonly at: number;
   /** Name of the task, or the user id; an operator's pause and word for the dead name nobody. */
   readonly target: string;
+  /** A priority; of a requeue, 1 = now and 2 = hold, summed. */
   readonly value: number;
 };
 
@@ -238,6 +239,7 @@ function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt
       add("hold", name, held);
       if (random.chance(0.8)) add("release", name, held + random.int(SECOND, 2 * MINUTE));
     }
+    if (random.chance(0.14)) add("requeue", name, later(), random.int(0, 3));
     if (random.chance(0.1)) add("prioritize", name, later(), random.int(-3, 3));
     if (random.chance(0.04)) {
       const from = later();

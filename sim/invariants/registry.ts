@@ -8,6 +8,7 @@ import { comesToRest } from "./comes-to-rest.ts";
 import { durableSubmission } from "./durable-submission.ts";
 import { evidence } from "./evidence.ts";
 import { exclusiveRuns } from "./exclusive-runs.ts";
+import { goesOn } from "./goes-on.ts";
 import type { Invariant } from "./invariant.ts";
 import { monotoneHistory } from "./monotone-history.ts";
 import { noShortage } from "./no-shortage.ts";
@@ -41,6 +42,7 @@ export const INVARIANTS: readonly Invariant[] = [
   queueOrder,
   timeLimits,
   noShortage,
+  goesOn,
   comesToRest,
 ];
 

@@ -19,6 +19,9 @@ export const retryPace: Invariant = {
     if (isSpent && losses.length !== maxLosses + 1)
       return `${after.task.taskId} FAILED for a budget of ${maxLosses} after ${losses.length} losses`;
     if (before === null) return null;
+    // Who asked for it waits for nothing.
+    const asked = before.task.requeue !== null && after.task.requeue === null ? after.attempts.at(-1) : undefined;
+    if (asked !== undefined) endedAt(world).set(asked.submissionId, Number.NEGATIVE_INFINITY);
     for (const attempt of after.attempts)
       if (!isOpen(attempt)) endedAt(world).set(attempt.submissionId, endedAt(world).get(attempt.submissionId) ?? world.timeline.now());
     if (after.attempts.length === before.attempts.length || isUnclear(world)) return null;

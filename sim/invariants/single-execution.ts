@@ -17,7 +17,7 @@ export const singleExecution: Invariant = {
   },
   onTask: (world, { after }) => {
     for (const attempt of after.attempts) {
-      if (attempt.state !== "LOST" && attempt.state !== "NEVER_STARTED") continue;
+      if (attempt.state === "SUBMITTING" || attempt.state === "SUBMITTED" || attempt.state === "RUNNING") continue;
       const survivor = livingOf(world, attempt.submissionId);
       if (survivor !== undefined) return `${attempt.submissionId} is ${attempt.state} and lives on ${survivor.machine.name}`;
     }

@@ -1,7 +1,7 @@
 /** `JobFiles` over the simulated storage, as one server's mount shows it. A hang and an error are trouble, never "absent". */
 import type { JobFiles, LogRange, StorageTrouble } from "../../src/control/ports.ts";
 import { endOf, hits, isOn } from "./fault-state.ts";
-import { EPOCH_MS, type Directory, type Server, type World } from "./model.ts";
+import { EPOCH_MS, type Directory, newestCheckpoint, type Server, type World } from "./model.ts";
 import { callWorld } from "./server.ts";
 import { onStop } from "../invariants/registry.ts";
 import { filesAsOf, linkClaim, linkStop, makeDirectory } from "./shared-storage.ts";
@@ -48,7 +48,10 @@ export function jobFilesPort(world: World, server: () => Server): JobFiles {
     readMetrics: (_userId, _submissionId, offset) =>
       call("readMetrics", "read", () => ({ bytes: new Uint8Array(), start: offset, end: offset, size: offset })),
     checkpoints: (userId, submissionId) =>
-      call("checkpoints", "read", () => (directoryOf(userId, submissionId), { kind: "read", newest: null, skipped: [] } as const)),
+      call("checkpoints", "read", () => {
+        directoryOf(userId, submissionId);
+        return { kind: "read", newest: newestCheckpoint(world, submissionId), skipped: [] } as const;
+      }),
     probe: () => call("probe", "write", () => undefined),
   };
 }

@@ -195,6 +195,17 @@ export function isLive(world: World, launcher: Launcher): boolean {
   return launcher.treeAlive && !launcher.isThawedDead && world.timeline.now() <= fenceAt(world, launcher);
 }
 
+const CHECKPOINT_MS = 12_000;
+
+/** The newest complete checkpoint that an attempt saved; null = none. Each of them counts on from where the attempt began. */
+export function newestCheckpoint(world: World, submissionId: string): number | null {
+  const launcher = world.launchers.find((each) => each.submissionId === submissionId && each.claimedAt !== null);
+  if (launcher === undefined || launcher.workStartedAt === null) return null;
+  const attempt = world.database.tasks.get(launcher.taskId)?.attempts.find((each) => each.submissionId === submissionId);
+  const saved = Math.floor(((launcher.goneAt ?? world.timeline.now()) - launcher.workStartedAt) / CHECKPOINT_MS);
+  return saved === 0 ? null : (attempt?.resumedFrom?.step ?? 0) + saved;
+}
+
 export function newId(world: World, prefix: string): string {
   world.serial += 1;
   return `${prefix}${world.serial}`;

@@ -1,6 +1,6 @@
 /** What users ask for, through the use cases of a server that may die before it answers; then they ask again, a submission with the same key. */
 import { auditEntry, type Caller } from "../../src/control/audit.ts";
-import { cancelTask, holdTask, prioritizeTask, releaseTask } from "../../src/control/change-task.ts";
+import { cancelTask, holdTask, prioritizeTask, releaseTask, requeueTask } from "../../src/control/change-task.ts";
 import { admit, type Submission, type SubmitDeps, submitTask } from "../../src/control/submit-task.ts";
 import { declareDead, pauseQueue, resumeQueue } from "../../src/control/operate.ts";
 import { AppError } from "../../src/domain/app-error.ts";
@@ -11,6 +11,7 @@ import { killTree } from "./launcher.ts";
 import { EPOCH_MS, isLive, type Server, type World } from "./model.ts";
 
 export const ADMIN: Caller = { actor: "admin", from: null, tokenId: null, requestId: null };
+type TaskAct = "cancel" | "hold" | "release" | "requeue" | "prioritize";
 const ASK_AGAIN_MS = 7_000;
 const MAX_TRIES = 200;
 
@@ -128,7 +129,7 @@ function isUndone(world: World, { target, at }: UserItem): boolean {
   );
 }
 
-export function changeTask(world: World, taskId: string, kind: "cancel" | "hold" | "release" | "prioritize", value = 0): void {
+export function changeTask(world: World, taskId: string, kind: TaskAct, value = 0): void {
   untilAnswered(world, `${kind} ${taskId}`, async (server) => {
     const task = await changeThrough(server, taskId, kind, value);
     world.promises.versions.set(taskId, Math.max(world.promises.versions.get(taskId) ?? 0, task.version));
@@ -138,7 +139,7 @@ export function changeTask(world: World, taskId: string, kind: "cancel" | "hold"
   });
 }
 
-function changeThrough(server: Server, taskId: string, kind: "cancel" | "hold" | "release" | "prioritize", value: number): Promise<Task> {
+function changeThrough(server: Server, taskId: string, kind: TaskAct, value: number): Promise<Task> {
   const deps = { store: server.deps.store, clock: server.deps.clock };
   switch (kind) {
     case "cancel":
@@ -147,6 +148,8 @@ function changeThrough(server: Server, taskId: string, kind: "cancel" | "hold" |
       return holdTask(deps, taskId, ADMIN);
     case "release":
       return releaseTask(deps, taskId, ADMIN);
+    case "requeue":
+      return requeueTask(deps, taskId, { now: value % 2 === 1, hold: value >= 2 }, ADMIN);
     case "prioritize":
       return prioritizeTask(deps, taskId, value, ADMIN);
   }
