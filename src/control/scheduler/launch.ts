@@ -42,7 +42,7 @@ export async function launch(
   };
   const outcome = await write(deps, epoch, task, {
     to: "SUBMITTING",
-    patch: { attempts: attempt, waiting: null, nextRunAt: null, passedSince: null },
+    patch: { attempts: attempt, waiting: null, nextRunAt: null, passedSince: null, progress: resume.progress },
     events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }, ...resume.events],
     newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: resume.from },
   });

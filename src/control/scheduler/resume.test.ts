@@ -56,6 +56,7 @@ describe("after a loss", () => {
     const [, second] = await world.attempts(taskId);
     expect(second?.resumedFrom).toEqual({ submissionId: `${taskId}--a01`, step: 10 });
     expect(argvOf(world.lastStart())).toContain(`resume ${taskId}--a01 10`);
+    expect((await world.task(taskId)).progress).toMatchObject({ step: 10, metric: null });
     expect(await said(taskId)).toMatchObject({
       attempt: 2,
       type: "resumed",
@@ -95,6 +96,7 @@ describe("after a loss", () => {
     await world.pass();
     await lose(taskId);
     expect((await world.attempts(taskId))[1]?.resumedFrom).toBeNull();
+    expect((await world.task(taskId)).progress).toBeNull();
     expect(await said(taskId)).toMatchObject({
       type: "alert",
       reason: { text: "starts from step 0: no attempt before it left a complete checkpoint; steps 1 to 3 are done again" },

@@ -1,6 +1,6 @@
 /** Where a new attempt goes on: the newest complete checkpoint of the attempts before it, named explicitly, or step 0, said plainly (docs/resume.md). */
 import { shapeOf } from "../../domain/checkpoint.ts";
-import type { Attempt, NewTaskEvent, Task } from "../../domain/types.ts";
+import type { Attempt, NewTaskEvent, Progress, Task } from "../../domain/types.ts";
 import type { CheckpointReading } from "../ports.ts";
 import { isGone, type SchedulerDeps } from "./context.ts";
 
@@ -8,6 +8,8 @@ export type ResumePoint = {
   readonly from: Attempt["resumedFrom"];
   /** One event that says it; none for the first attempt of a task that continues nothing. */
   readonly events: readonly NewTaskEvent[];
+  /** As far as the task has come by what is kept: steps that are done again do not count. */
+  readonly progress: Progress | null;
 };
 
 type Deps = Pick<SchedulerDeps, "store" | "files">;
@@ -20,7 +22,7 @@ const SHOWN = 3;
 
 /** Throws where storage can't tell: the launch is put off then, and nothing starts from step 0 for a mount that is away. */
 export async function resumePoint(deps: Deps, task: Task, attempt: number): Promise<ResumePoint> {
-  if (task.attempts === 0 && (task.retryOf === null || task.fromScratch)) return { from: null, events: [] };
+  if (task.attempts === 0 && (task.retryOf === null || task.fromScratch)) return { from: null, events: [], progress: null };
   const notes: string[] = [];
   let reached = task.progress?.step ?? null;
   for await (const saver of savers(deps, task)) {
@@ -32,11 +34,16 @@ export async function resumePoint(deps: Deps, task: Task, attempt: number): Prom
       for (const { step, why } of found.skipped) notes.push(`the checkpoint of step ${step} of ${name} was passed over: ${why}`);
       if (found.newest !== null) {
         const from = { submissionId: saver.attempt.submissionId, step: found.newest };
-        return { from, events: [resumed(attempt, from, name, reached, notes)] };
+        return { from, events: [resumed(attempt, from, name, reached, notes)], progress: keptProgress(task, from.step) };
       }
     }
   }
-  return { from: null, events: [fromStart(attempt, reached, notes)] };
+  return { from: null, events: [fromStart(attempt, reached, notes)], progress: null };
+}
+
+/** The metric was of a step that is lost. */
+function keptProgress({ progress }: Task, step: number): Progress | null {
+  return progress === null || progress.step <= step ? progress : { ...progress, step, metric: null };
 }
 
 /** The newest first; then those of the task that this one is a retry of. What never started, or got no GPUs, saved nothing. */
