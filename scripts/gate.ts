@@ -1,14 +1,20 @@
 /** What must hold before a commit. `npm run check` runs it alone, `npm test` as its first part. */
-import { type Runner, type Step, tool } from "./steps.ts";
+import { join } from "node:path";
+import { root, type Runner, type Step, tool } from "./steps.ts";
 
 const STATIC_CHECKS: readonly Step[] = [
   { name: "types", command: process.execPath, args: [tool("tsc"), "-p", "."] },
   { name: "lint", command: process.execPath, args: [tool("oxlint"), "--deny-warnings"] },
   { name: "format", command: process.execPath, args: [tool("oxfmt"), "--check"] },
   { name: "dead code", command: process.execPath, args: [tool("knip")] },
+  simulation("simulation", "--seeds", "200"),
 ];
 
 export const GATE_TOOLS: readonly string[] = STATIC_CHECKS.map((step) => step.name);
+
+export function simulation(name: string, ...options: readonly string[]): Step {
+  return { name, command: process.execPath, args: [join(root, "sim", "main.ts"), ...options] };
+}
 
 /**
  * Two lanes, because two cores are what the smallest machine has: the unit suite beside the static checks.

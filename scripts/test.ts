@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describeLowest, measureCoverage } from "./coverage.ts";
-import { GATE_TOOLS, runGate } from "./gate.ts";
+import { GATE_TOOLS, runGate, simulation } from "./gate.ts";
 import { root, seconds, stepRunner, tool } from "./steps.ts";
 import { installSystemPackages, preparePython, type TestWorld } from "./test-setup.ts";
 
@@ -32,6 +32,7 @@ const troubles: string[] = [];
 if (launcherNotes !== null) chmodSync(launcherNotes, 0o1777);
 await attempt("system packages", () => installSystemPackages(runner));
 await runGate(runner, vitestOptions("unit"), measured);
+await attempt("2000 simulated worlds", simulateMore);
 const world = await attempt("Python environments", () => preparePython(runner));
 console.log(`set up and gate done after ${seconds(performance.now() - started)}`);
 if (world !== null) await runReal(world);
@@ -51,6 +52,12 @@ async function attempt<T>(what: string, part: () => Promise<T>): Promise<T | nul
     troubles.push(what);
     return null;
   }
+}
+
+/** Together they must meet every fault, every edge and every failpoint. */
+async function simulateMore(): Promise<void> {
+  const { ok, log } = await runner.run(simulation("simulation-2000", "--seeds", "2000", "--jobs", "2", "--coverage"));
+  if (!ok) throw new Error(`a world broke, or something was never met: ${log}`);
 }
 
 async function runReal(env: TestWorld): Promise<void> {
