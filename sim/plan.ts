@@ -273,10 +273,14 @@ function planFaults(random: Random, count: number, calmAt: number, submissions: 
     };
   };
   const single = Array.from({ length: count }, () => fault(random.pick(chosen), timeOfFault(random, calmAt, submissions)));
-  const attacked = count > 0 && random.chance(0.25) ? random.pick(submissions).at : null;
+  const attacked = count > 0 && random.chance(0.3) ? random.pick(submissions).at : null;
   const attack =
-    attacked === null ? [] : random.pick(ATTACKS).map(([kind, s]) => fault(kind, attacked + s * SECOND + random.int(-2_000, 4_000)));
+    attacked === null ? [] : random.pick(ATTACKS).map(([kind, s]) => sure(fault(kind, attacked + s * SECOND + random.int(-2_000, 4_000))));
   return [...single, ...attack].map((item) => ({ ...item, at: Math.max(0, item.at) }));
+}
+
+function sure(item: FaultItem): FaultItem {
+  return { ...item, probability: 1, lastsMs: item.lastsMs === 0 ? 0 : Math.max(item.lastsMs, 20 * SECOND) };
 }
 
 /** What protocol.md was made for: faults that are worse together, with the seconds after a submission at which they come. */
@@ -284,6 +288,7 @@ const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] =
   [
     ["ray.post.no_answer", -5],
     ["ray.start.fails", -5],
+    ["ray.get.unknown", -3],
   ],
   [
     ["ray.post.late", -5],

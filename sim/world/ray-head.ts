@@ -53,6 +53,8 @@ export function startJob(world: World, head: Head, job: Job): void {
       "JOB_SUPERVISOR_ACTOR_DIED",
       "RUNTIME_ENV_SETUP_FAILURE",
       "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
+      "JOB_SUPERVISOR_ACTOR_START_TIMEOUT",
+      "JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE",
       "JOB_SUPERVISOR_ACTOR_START_FAILURE",
     ]);
     endJob(job, "FAILED", "the supervisor of the job did not start", errorType);
