@@ -70,7 +70,7 @@ let pool: ReturnType<typeof makeFakePool>;
 let ray: FakeRay;
 let server: ServerProcess;
 const tokens: { [user: string]: { readonly id: string; readonly secret: string } } = {};
-/** Ended, so that a log that is followed ends; and waiting, which is what hold, release and prioritize are for. */
+/** Ended, so that a log that is followed ends; and waiting, which is what hold, release, requeue and prioritize are for. */
 const tasks = { ended: new Array<string>(), waiting: new Array<string>() };
 
 beforeAll(async () => {
@@ -133,7 +133,7 @@ attempts = ${values(tasks.ended.map((task) => formatSubmissionId(task, 1)))}
 "path.token_id" = ${drawn("tokens")}
 "path.submission_id" = ${drawn("attempts")}
 [[operations]]
-include-operation-id = ["holdTask", "releaseTask", "prioritizeTask"]
+include-operation-id = ["holdTask", "releaseTask", "requeueTask", "prioritizeTask"]
 parameters = { "path.task_id" = ${drawn("waiting")} }
 `;
 }
