@@ -152,7 +152,8 @@ const step = () => {
   pause();
   swaps += 1;
   if (swaps === 50) console.log("swapping");
-  if (on) setImmediate(step); else console.log("swaps " + swaps);
+  if (swaps === 150) console.log("enough");
+  if (on) setImmediate(step);
 };
 step();
 `;
@@ -169,13 +170,15 @@ describe.runIf(process.platform === "linux")("while a job swaps its directory fo
     child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
     await expect.poll(() => said, { timeout: 15_000 }).toContain("swapping");
     const seen = new Set<string>();
-    for (let round = 0; round < 300; round += 1) {
+    const deadline = AbortSignal.timeout(15_000);
+    // As long as it takes for a hundred swaps, however busy the machine is.
+    for (let round = 0; round < 100 || !said.includes("enough"); round += 1) {
+      deadline.throwIfAborted();
       for (const outcome of await readAll()) seen.add(outcome);
       await Promise.allSettled([files.stop("alice", ALICE, "cancel")]);
     }
     child.stdin.end();
     await once(child, "exit");
-    expect(Number(/swaps (\d+)/.exec(said)?.[1])).toBeGreaterThan(100);
     expect([...seen].filter((outcome) => outcome.includes("bob") || outcome.includes('"nonce":"n"'))).toEqual([]);
     // Both sides of the swap were met.
     expect(seen.has("mine")).toBe(true);
