@@ -18,6 +18,11 @@ describe("GPU time by day", () => {
     expect(gpuMsByDay(4, at("2026-11-24T01:00:00Z"), at("2026-11-24T00:00:00Z"))).toEqual([]);
   });
 
+  it("is nothing for decades: a clock was set right while the attempt ran", () => {
+    expect(gpuMsByDay(4, at("1970-01-01T00:00:00Z"), at("2026-11-24T00:00:00Z"))).toEqual([]);
+    expect(gpuMsByDay(1, at("2025-11-24T00:00:00Z"), at("2026-11-24T00:00:00Z"))).toHaveLength(365);
+  });
+
   it("sums to the GPUs times the duration, whatever the days", () => {
     fc.assert(
       fc.property(

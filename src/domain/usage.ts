@@ -9,9 +9,13 @@ export function dayOf(at: number): string {
   return new Date(at).toISOString().slice(0, 10);
 }
 
-/** What `gpus` GPUs held from one instant to another count for each day; nothing for a time that ends before it begins. */
+/** No attempt runs for so long: a wall clock was set right in between, by decades where a machine woke up in 1970. */
+const LONGEST_MS = 366 * DAY_MS;
+
+/** What `gpus` GPUs held from one instant to another count for each day; nothing for a time that ends before it begins or is longer than a year. */
 export function gpuMsByDay(gpus: number, from: number, to: number): readonly { readonly day: string; readonly gpuMs: number }[] {
   const days: { day: string; gpuMs: number }[] = [];
+  if (to - from > LONGEST_MS) return days;
   for (let start = from; start < to;) {
     const end = Math.min(to, (Math.floor(start / DAY_MS) + 1) * DAY_MS);
     days.push({ day: dayOf(start), gpuMs: (end - start) * gpus });
