@@ -63,19 +63,29 @@ function checked(action: TaskAction, task: Task): void {
 export function holdTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.hold", (task) => {
     checked("hold", task);
-    return task.held ? null : held(by.actor);
+    return task.held ? null : held(by.actor, task);
   });
 }
 
-function held(actor: string): Change {
-  const waiting = { code: "held", text: "held; `verlpool release` lets it start", details: {}, until: null } as const;
+/** What verl or Ray reported has a time of its own to wait for, which neither a hold nor its release shortens. */
+function isReported(task: Task): boolean {
+  return task.state === "PENDING_RESOURCES" && task.waiting?.details["after_attempt"] !== undefined;
+}
+
+function held(actor: string, task: Task): Change {
+  const details = isReported(task) ? (task.waiting?.details ?? {}) : {};
+  const waiting = { code: "held", text: "held; `verlpool release` lets it start", details, until: null } as const;
   return { patch: { held: true, waiting }, events: [event(actor, "alert", "held", "held by hand")] };
 }
 
 export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.release", (task) => {
     checked("release", task);
-    return task.held ? { patch: { held: false, waiting: null }, events: [event(by.actor, "alert", "released", "released")] } : null;
+    if (!task.held) return null;
+    const { waiting } = task;
+    const left =
+      waiting === null || !isReported(task) ? null : { ...waiting, code: "cooling_down" as const, text: "its next try is not due yet" };
+    return { patch: { held: false, waiting: left }, events: [event(by.actor, "alert", "released", "released")] };
   });
 }
 
@@ -86,7 +96,7 @@ export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promi
 export function requeueTask(deps: ChangeDeps, taskId: string, { now, hold }: Pick<Requeue, "now" | "hold">, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.requeue", (task) => {
     checked("requeue", task);
-    if (isWaiting(task.state)) return hold && !task.held ? held(by.actor) : null;
+    if (isWaiting(task.state)) return hold && !task.held ? held(by.actor, task) : null;
     if (!now && task.spec.saveFreq === -1) {
       throw new AppError(
         "wrong_state",

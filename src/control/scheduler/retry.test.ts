@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AppError } from "../../domain/app-error.ts";
 import { makeSchedulerWorld, type SchedulerWorld, type Start } from "../../../test/support/scheduler-world.ts";
+import { BY_ADMIN } from "../../../test/support/audit-samples.ts";
+import { holdTask, releaseTask } from "../change-task.ts";
 import type { NewTask } from "../ports.ts";
 
 const SHORTAGE = "ValueError: Total available GPUs 0 is less than total desired GPUs 1\n";
@@ -39,6 +41,22 @@ describe("too few GPUs after the start", () => {
     world.lastStart().finish();
     await world.passUntilState(taskId, "SUCCEEDED");
     expect((await world.attempts(taskId)).map((attempt) => attempt.attempt)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  });
+});
+
+describe("a hold and its release", () => {
+  it.each([0, 1])("do not shorten the wait after too few GPUs, with %i passes between them", async (passes) => {
+    const { taskId, start } = await running();
+    start.launcher.writeLog(SHORTAGE);
+    start.finish({ exit_code: 1 });
+    const { nextRunAt } = await world.passUntilState(taskId, "PENDING_RESOURCES");
+    await holdTask(world, taskId, BY_ADMIN);
+    for (let i = 0; i < passes; i += 1) await world.pass();
+    await releaseTask(world, taskId, BY_ADMIN);
+    await world.passFor(50_000);
+    expect(await world.task(taskId)).toMatchObject({ attempts: 1, nextRunAt });
+    await world.passFor(20_000);
+    expect(await world.passUntilState(taskId, "RUNNING")).toMatchObject({ attempts: 2 });
   });
 });
 
