@@ -4,7 +4,7 @@ export type CampaignPart = {
   /** Where the next run of the same code begins. */
   readonly next: number;
   readonly violations: readonly string[];
-  readonly figures: { readonly [name: string]: number };
+  readonly figures: { readonly [name: string]: number | string };
 };
 
 export type CampaignRun = {

@@ -8,10 +8,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { simulationCampaign } from "../sim/campaign.ts";
+import { headLossCampaign } from "../test/campaigns/head-loss-campaign.ts";
+import { killServerCampaign } from "../test/campaigns/kill-server-campaign.ts";
+import { mutationCampaign } from "../test/campaigns/mutation-campaign.ts";
 import type { Campaign } from "./campaign-part.ts";
 import { root } from "./steps.ts";
 
-const CAMPAIGNS: { readonly [name: string]: Campaign } = { sim: simulationCampaign };
+const CAMPAIGNS: { readonly [name: string]: Campaign } = {
+  sim: simulationCampaign,
+  "head-loss": headLossCampaign,
+  "kill-server": killServerCampaign,
+  mutation: mutationCampaign,
+};
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
