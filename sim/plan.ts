@@ -109,7 +109,11 @@ export function makePlan(seed: number): Plan {
   const users = planUsers(random);
   const database = random.chance(0.55) ? "sqlite" : "postgres";
   const submissions = planSubmissions(random, random.int(...size.tasks), calmAt, nodes, users);
-  const others = [...planUserActs(random, submissions, calmAt), ...planFaults(random, random.int(...size.faults), calmAt, submissions)];
+  const others = [
+    ...planUserActs(random, submissions, calmAt),
+    ...planFaults(random, random.int(...size.faults), calmAt, submissions),
+    ...planHeldShortage(random, submissions),
+  ];
   return {
     seed,
     database,
@@ -234,10 +238,10 @@ function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt
   for (const { name, at, userId } of submissions) {
     const later = (): number => at + random.int(0, random.chance(0.5) ? 15 * SECOND : calmAt - at);
     if (random.chance(0.22)) add("cancel", name, later());
-    if (random.chance(0.1)) {
+    if (random.chance(0.16)) {
       const held = later();
       add("hold", name, held);
-      if (random.chance(0.8)) add("release", name, held + random.int(SECOND, 2 * MINUTE));
+      if (random.chance(0.8)) add("release", name, held + random.int(SECOND, random.chance(0.5) ? 20 * SECOND : 2 * MINUTE));
     }
     if (random.chance(0.14)) add("requeue", name, later(), random.int(0, 3));
     if (random.chance(0.1)) add("prioritize", name, later(), random.int(-3, 3));
@@ -254,6 +258,19 @@ function planUserActs(random: Random, submissions: readonly SubmitItem[], calmAt
   }
   if (submissions.some((each) => each.containment === "group")) add("vouch", "", random.int(Math.floor(calmAt / 2), calmAt - 1));
   return acts;
+}
+
+/** A shortage that Ray reports, and a hold and its release while the task waits for its next try. */
+function planHeldShortage(random: Random, submissions: readonly SubmitItem[]): readonly Item[] {
+  if (!random.chance(0.05)) return [];
+  const { name, at } = random.pick(submissions);
+  const held = at + random.int(4 * SECOND, 16 * SECOND);
+  const act = { id: 0, target: name, value: 0 };
+  return [
+    { kind: "fault", id: 0, at: Math.max(0, at - 2 * SECOND), fault: "ray.start.fails", lastsMs: 12 * SECOND, probability: 1, target: 0 },
+    { ...act, kind: "hold", at: held },
+    { ...act, kind: "release", at: held + random.int(SECOND, 10 * SECOND) },
+  ];
 }
 
 /** A world meets a few kinds of faults, often; that finds more than a little of everything (FoundationDB's buggify). */
@@ -280,6 +297,8 @@ function planFaults(random: Random, count: number, calmAt: number, submissions: 
 }
 
 function sure(item: FaultItem): FaultItem {
+  // Long enough for a verdict on a local file system, short enough for a result that comes before the next attempt.
+  if (item.fault === "node.cut_storage") return { ...item, probability: 1, lastsMs: (82 + (item.target % 34)) * SECOND };
   return { ...item, probability: 1, lastsMs: item.lastsMs === 0 ? 0 : Math.max(item.lastsMs, 20 * SECOND) };
 }
 
@@ -289,6 +308,11 @@ const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] =
     ["ray.post.no_answer", -5],
     ["ray.start.fails", -5],
     ["ray.get.unknown", -3],
+  ],
+  [
+    ["node.cut_storage", 12],
+    ["gpu.stranger", 60],
+    ["gpu.stranger", 60],
   ],
   [
     ["ray.post.late", -5],
@@ -306,6 +330,7 @@ const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] =
     ["node.cut_storage", 15],
     ["node.cut_head", 15],
   ],
+  [["node.cut_storage", 14]],
   [
     ["node.cut_storage", 20],
     ["storage.hang", 25],
@@ -323,6 +348,13 @@ const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] =
   [
     ["ray.split", 2],
     ["ray.post.late", -5],
+  ],
+  [
+    ["launcher.killed", 12],
+    ["node.power", 20],
+    ["server.clock", 30],
+    ["server.clock", 50],
+    ["server.clock", 70],
   ],
   [
     ["storage.full", 18],

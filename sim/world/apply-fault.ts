@@ -17,7 +17,7 @@ const FAILPOINTS: readonly FailpointName[] = [
   "after_status_before_commit",
 ];
 const HOUR = 3_600_000;
-const JUMPS = [5_000, -5_000, HOUR, -HOUR, 87_600 * HOUR, -87_600 * HOUR];
+const JUMPS = [5_000, -5_000, HOUR, -HOUR, 87_600 * HOUR, -87_600 * HOUR, -87_600 * HOUR];
 /** Ray calls a node dead that it has not heard of for so long. */
 const NODE_DEAD_MS = 62_000;
 

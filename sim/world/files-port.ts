@@ -98,7 +98,9 @@ function storageCall<T>(world: World, server: Server, name: string, access: Acce
     });
   }
   const fails = hits(world, "storage.error") ? random.pick(["before", "after"] as const) : null;
-  const ms = hits(world, "storage.slow") ? random.int(1_000, 9_000) : random.int(1, 20);
+  // A link on a busy file server takes its time, in which a launcher may be faster.
+  const isSlow = hits(world, "storage.slow") || (name === "revoke" && random.chance(0.3));
+  const ms = isSlow ? random.int(300, 9_000) : random.int(1, 20);
   return callWorld(world, server, {
     name: label,
     ms,

@@ -251,7 +251,7 @@ function finish(world: World, launcher: Launcher): void {
   if (cutUntil > giveUpAt) {
     // The write hangs; the process gives up, but what the kernel was given may still arrive.
     doLater(world, launcher, giveUpAt - world.timeline.now(), "launcher gives up its result", () => exit(world, launcher, code));
-    if (world.random("late result").chance(0.4))
+    if (world.random("late result").chance(0.7))
       world.timeline.at(cutUntil + 500, "a late result", () => {
         if (launcher.machine.up) tell(world, launcher);
       });
