@@ -346,6 +346,16 @@ const ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number])[])[] =
     ["head.empty", 10],
   ],
   [
+    ["ray.slow", -5],
+    ["server.paused", 3],
+  ],
+  [
+    ["ray.slow", 0],
+    ["storage.slow", 0],
+    ["server.paused", 8],
+    ["server.paused", 45],
+  ],
+  [
     ["ray.split", 2],
     ["ray.post.late", -5],
   ],

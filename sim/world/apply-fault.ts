@@ -104,7 +104,9 @@ const ACTS: { readonly [kind in FaultKind]?: Act } = {
     world.touched = true;
     server.stop.abort(new Error("the server stops"));
   }),
-  "server.paused": onServer((world, server, _item, until) => {
+  "server.paused": onServer((world, picked, item, until) => {
+    // The leader, more often than not: another one has nothing to go on with.
+    const server = item.target % 3 === 0 ? picked : (world.lead.holder ?? picked);
     server.pausedUntil = Math.max(server.pausedUntil, until);
     world.timeline.at(until, "a server goes on", () => resume(world, server));
   }),
