@@ -252,6 +252,8 @@ describe("on real Ray, by the world's own word", () => {
     proxy.hang();
     try {
       const until = performance.now() + HUNG_MS;
+      // A pass that saw the head before may still start something, which is then revoked; this is about what comes later.
+      await expect.poll(async () => ((await api(server, "GET", "/api/v2/nodes")).body["head"] as Wire)["state"], PATIENCE).toBe("down");
       const queued = await submit(root.trainee());
       await waitForTask(server, queued.id, (task) => (task["waiting"] as Wire | null)?.["code"] === "head_lost", PATIENCE_MS);
       await cancel(queued.id);
