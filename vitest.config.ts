@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), or many servers that are
+ * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), or many processes that are
  * killed; one file at a time.
  */
 const childCoverage = process.env["VERLPOOL_TEST_CHILD_COVERAGE"];
@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["test/real/**", "test/crash/**", "node_modules/**"],
+          exclude: ["test/real/**", "test/crash/**", "test/launcher/**", "node_modules/**"],
           testTimeout: 20_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
@@ -26,7 +26,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "real",
-          include: ["test/real/**/*.test.ts", "test/crash/**/*.test.ts"],
+          include: ["test/real/**/*.test.ts", "test/crash/**/*.test.ts", "test/launcher/**/*.test.ts"],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,
