@@ -68,8 +68,9 @@ async function settleOne(
     await showWaiting(deps, epoch, task, { code: "storage_lost", text, details: {}, until: null });
     return false;
   }
-  const ray = await askRay(deps, files, attempt, world, signal);
+  // Judged by the time at which it was read: Ray may take long to answer, and a launcher that beats meanwhile is not silent.
   const stillMs = memory.still.observe(attempt.submissionId, signOfLife(files), memory.healthy.ms());
+  const ray = await askRay(deps, files, attempt, world, signal);
   const requeue = await requeueDue(deps, epoch, task, attempt, files);
   const seen: Observation = {
     files,

@@ -54,6 +54,26 @@ describe("a launcher that falls silent", () => {
     await world.passUntilState(taskId, "SUCCEEDED");
   });
 
+  it("is judged by the time at which its lease was read, however long Ray then takes to answer", async () => {
+    const { taskId, start } = await running();
+    await world.passFor(24_000);
+    const ray = world.deps.ray as { get: SchedulerWorld["deps"]["ray"]["get"] };
+    const { get } = ray;
+    ray.get = async (...args) => {
+      for (let ms = 0; ms < 10_000; ms += 2_000) {
+        world.clock.advance(2_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      start.launcher.beat();
+      return await get(...args);
+    };
+    await world.pass();
+    ray.get = get;
+    await world.passFor(2_000);
+    expect(await world.task(taskId)).toMatchObject({ state: "RUNNING", waiting: null });
+    expect(await typesOf(taskId)).not.toContain("quarantine_started");
+  });
+
   it("that never beat once after its claim is silent from the claim on", async () => {
     world.setScript("manual");
     const { taskId } = await world.submit();
