@@ -1,6 +1,6 @@
 /** Where Ray's dashboard is: from the configuration, or from head.json as it moves. The last good one is kept while the file can't be read. */
 import type { Clock, Log } from "../control/ports.ts";
-import type { HeadReading } from "../storage/head-file.ts";
+import type { HeadReading } from "../domain/head-record.ts";
 
 export type HeadFollower = {
   readonly baseUrl: () => string | null;

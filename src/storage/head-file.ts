@@ -1,28 +1,11 @@
 /** head.json of discovery (docs/interfaces.md), read with distrust: /private is writable for every job, and whoever writes it gets our submissions. */
 import { createHmac, timingSafeEqual } from "node:crypto";
+import type { HeadBeat, HeadOwner, HeadReading, HeadRecord, OwnerProcess } from "../domain/head-record.ts";
 import { parseRecord } from "./control-files.ts";
 import { readOpen, withRegularFile, MAX_JSON_BYTES } from "./regular-file.ts";
 import { errorCode } from "./trouble.ts";
 
-export type HeadRecord = {
-  readonly cluster: string;
-  readonly epoch: number;
-  /** Moves with every beat of the head: freshness is judged by it, on the reader's own clock. */
-  readonly seq: number;
-  readonly session: string;
-  readonly address: string;
-  readonly dashboardUrl: string;
-  readonly released: boolean;
-  readonly rayVersion: string | null;
-  readonly pythonVersion: string | null;
-  readonly owner: { readonly host: string; readonly nonce: string };
-};
-
-export type HeadReading =
-  | { readonly kind: "ok"; readonly head: HeadRecord }
-  | { readonly kind: "absent" }
-  /** There, but not to be believed: keep the last good one. */
-  | { readonly kind: "unreadable"; readonly why: string };
+export type { HeadReading };
 
 export type HeadTrust = {
   /** The uid of this process; root is believed too. */
@@ -31,9 +14,15 @@ export type HeadTrust = {
   readonly key: string | null;
 };
 
-export function discoveryFile(root: string, cluster: string, name: "head.json" | "api.json"): string {
+type Fields = { readonly [key: string]: unknown };
+
+export function discoveryDir(root: string, cluster: string): string {
   if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(cluster)) throw new Error(`${JSON.stringify(cluster)} is no cluster name`);
-  return `${root}/ray/discovery/${cluster}/${name}`;
+  return `${root}/ray/discovery/${cluster}`;
+}
+
+export function discoveryFile(root: string, cluster: string, name: "head.json" | "api.json"): string {
+  return `${discoveryDir(root, cluster)}/${name}`;
 }
 
 /** Never throws for what the file holds or is; throws for trouble of the storage. */
@@ -59,25 +48,57 @@ export function parseHead(bytes: Uint8Array, key: string | null): HeadReading {
   const record = parseRecord(bytes);
   if (record === null) return unreadable("it is not a JSON object of schema 1");
   if (key !== null && !hasMac(record, key)) return unreadable("its mac does not match discovery.key_file");
-  const { cluster, epoch, seq, session, address, dashboard_url, released, ray_version, python_version, owner } = record;
-  const { host, nonce } = (typeof owner === "object" && owner !== null ? owner : {}) as { readonly [key: string]: unknown };
-  if (![cluster, session, address, dashboard_url, host, nonce].every((text) => typeof text === "string" && text !== ""))
-    return unreadable("cluster, session, address, dashboard_url or owner is missing");
-  if (!Number.isSafeInteger(epoch) || !Number.isSafeInteger(seq)) return unreadable("epoch or seq is no number");
-  if (!/^https?:\/\/[^\s/@]+\/?$/.test(dashboard_url as string)) return unreadable("dashboard_url is no plain http address");
+  const beat = beatOf(record);
+  if (beat === null) return unreadable("cluster, epoch, seq or owner is missing or no such thing");
+  // Agents from before `state` know nothing of a head that only starts; they never wrote one either.
+  if (record["state"] === "starting") return { kind: "starting", beat };
+  const { session, address, dashboard_url, ray_version, python_version } = record;
+  if (!isWord(session)) return unreadable("session is missing or no name");
+  if (!isWord(address) || !/^[A-Za-z0-9[][A-Za-z0-9.:[\]-]*:\d{1,5}$/.test(address)) return unreadable("address is no host:port");
+  if (!isWord(dashboard_url) || !/^https?:\/\/[A-Za-z0-9[][A-Za-z0-9.:[\]-]*\/?$/.test(dashboard_url))
+    return unreadable("dashboard_url is no plain http address");
   const head: HeadRecord = {
-    cluster: cluster as string,
-    epoch: epoch as number,
-    seq: seq as number,
-    session: session as string,
-    address: address as string,
-    dashboardUrl: dashboard_url as string,
-    released: released === true,
-    rayVersion: typeof ray_version === "string" ? ray_version : null,
-    pythonVersion: typeof python_version === "string" ? python_version : null,
-    owner: { host: host as string, nonce: nonce as string },
+    ...beat,
+    session,
+    address,
+    dashboardUrl: dashboard_url,
+    rayVersion: isWord(ray_version) ? ray_version : null,
+    pythonVersion: isWord(python_version) ? python_version : null,
   };
   return { kind: "ok", head };
+}
+
+/** As `parseHead` reads it; `times` are for people. */
+export function formatHead(
+  record: HeadBeat | HeadRecord,
+  times: { readonly publishedAt: string; readonly expiresAt: string },
+  key: string | null,
+): string {
+  const { cluster, epoch, seq, released, owner } = record;
+  const running =
+    "session" in record
+      ? {
+          state: "up",
+          session: record.session,
+          address: record.address,
+          dashboard_url: record.dashboardUrl,
+          ray_version: record.rayVersion,
+          python_version: record.pythonVersion,
+        }
+      : { state: "starting", session: "", address: "", dashboard_url: "", ray_version: null, python_version: null };
+  const fields = {
+    schema: 1,
+    cluster,
+    epoch,
+    seq,
+    ...running,
+    released,
+    owner: ownerFields(owner),
+    published_at: times.publishedAt,
+    expires_at: times.expiresAt,
+    mac: null,
+  };
+  return `${JSON.stringify({ ...fields, mac: key === null ? null : headMac(fields, key) })}\n`;
 }
 
 /** HMAC-SHA-256 in hex over the record without `mac`, keys sorted at every level, no blanks. */
@@ -87,7 +108,39 @@ export function headMac(record: object, key: string): string {
     .digest("hex");
 }
 
-function hasMac(record: { readonly [key: string]: unknown }, key: string): boolean {
+function beatOf(record: Fields): HeadBeat | null {
+  const { cluster, epoch, seq, released } = record;
+  const owner = ownerOf(record["owner"]);
+  if (!isWord(cluster) || !isCount(epoch) || !isCount(seq) || owner === null) return null;
+  return { cluster, epoch, seq, released: released === true, owner };
+}
+
+function ownerOf(value: unknown): HeadOwner | null {
+  const { host, nonce, ...process } = (typeof value === "object" && value !== null ? value : {}) as Fields;
+  return isWord(host) && isWord(nonce) ? { host, nonce, process: processOf(process) } : null;
+}
+
+function processOf({ pid, start_ticks, boot_id, pid_namespace }: Fields): OwnerProcess | null {
+  if (!isCount(pid) || !isCount(start_ticks) || !isWord(boot_id) || !isWord(pid_namespace)) return null;
+  return { pid, startTicks: start_ticks, bootId: boot_id, pidNamespace: pid_namespace };
+}
+
+function ownerFields({ host, nonce, process }: HeadOwner): Fields {
+  if (process === null) return { host, nonce };
+  const { pid, startTicks, bootId, pidNamespace } = process;
+  return { host, nonce, pid, start_ticks: startTicks, boot_id: bootId, pid_namespace: pidNamespace };
+}
+
+/** Printable ASCII that can go into a log line and a command line as it is. */
+function isWord(value: unknown): value is string {
+  return typeof value === "string" && /^[!-~]{1,255}$/.test(value);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function hasMac(record: Fields, key: string): boolean {
   const { mac } = record;
   const expected = Buffer.from(headMac(record, key));
   return (
