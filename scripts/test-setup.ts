@@ -22,6 +22,8 @@ const SYSTEM: readonly (readonly [name: string, isThere: () => boolean])[] = [
   ["python3-venv", () => canRun("python3", ["-c", "import ensurepip, venv"])],
   ["util-linux", () => onPath("unshare") && onPath("setpriv")],
   ["procps", () => onPath("ps")],
+  ["openssh-server", () => existsSync("/usr/sbin/sshd")],
+  ["openssh-client", () => onPath("ssh") && onPath("ssh-keygen")],
 ];
 
 /** Installs what is missing; throws with what to do where that can't be done. */
@@ -58,7 +60,7 @@ export async function preparePython(runner: Runner): Promise<TestWorld> {
 }
 
 async function preparedPython(runner: Runner, testRoot: string): Promise<string> {
-  const args = [join(root, "bin", "verlpool"), "prepare", "--root", testRoot];
+  const args = [join(root, "bin", "verlpool"), "prepare", "--no-executable", "--root", testRoot];
   const outcome = await runner.run({ name: "verlpool prepare", command: process.execPath, args, live: true });
   if (!outcome.ok) throw new Error(`\`verlpool prepare --root ${testRoot}\` failed: see ${outcome.log}`);
   const prepared: { readonly pythonPath: string } = JSON.parse(readFileSync(join(testRoot, "common", "verlpool", "prepared.json"), "utf8"));

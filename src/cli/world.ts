@@ -64,7 +64,11 @@ export type UpOptions = PrepareChoices & {
 };
 export type DownOptions = { readonly root: string | null };
 export type StatusOptions = { readonly root: string | null; readonly json: boolean };
-export type PrepareOptions = PrepareChoices & { readonly root: string | null };
+export type PrepareOptions = PrepareChoices & {
+  readonly root: string | null;
+  /** Whether to publish the single executable. */
+  readonly executable: boolean;
+};
 export type DemoOptions = PrepareChoices & { readonly root: string | null; readonly keep: boolean };
 export type PullOptions = {
   readonly kind: "model" | "dataset";

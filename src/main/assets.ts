@@ -1,12 +1,13 @@
 /**
- * Files that travel with the program and are not TypeScript, named by their path in src: `launcher/launch.py`, `python/make_demo.py`.
- * In a checkout and in the npm package they are files; in the single executable they are SEA assets. This is the one module that knows the difference,
- * and the one that may say `import.meta`: the executable is a CommonJS bundle, where the build replaces `import.meta.dirname` (scripts/build-sea.ts).
+ * Files that travel with the program and are not TypeScript, named by their path in src: `launcher/launch.py`, `python/make_demo.py`; the built web page's
+ * are named `web/index.html`. In a checkout and in the npm package they are files; in the single executable they are SEA assets. This is the one module that
+ * knows the difference, and the one that may say `import.meta`: the executable is a CommonJS bundle, where the build replaces `import.meta.dirname`
+ * (scripts/build-sea.ts).
  */
-import { readFileSync, readdirSync } from "node:fs";
-import { join, relative, sep } from "node:path";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { basename, join, relative, sep } from "node:path";
 import { getAsset, getAssetKeys, getRawAsset, isSea } from "node:sea";
-import { isAssetFile } from "./asset-file.ts";
+import { isAssetFile, WEB } from "./asset-file.ts";
 
 /** Where the sources (or the emitted JavaScript) lie; null in the single executable. */
 export const sourceRoot: string | null = isSea() ? null : join(import.meta.dirname, "..");
@@ -15,7 +16,7 @@ export const sourceRoot: string | null = isSea() ? null : join(import.meta.dirna
 export function asset(name: string): string {
   return read(
     name,
-    (root) => readFileSync(join(root, name), "utf8"),
+    (root) => readFileSync(placeOf(root, name), "utf8"),
     () => getAsset(name, "utf8"),
   );
 }
@@ -24,16 +25,29 @@ export function asset(name: string): string {
 export function assetBytes(name: string): Uint8Array {
   return read(
     name,
-    (root) => readFileSync(join(root, name)),
+    (root) => readFileSync(placeOf(root, name)),
     () => new Uint8Array(getRawAsset(name)),
   );
 }
 
-/** The names of all assets below a folder of src (`python`), sorted. */
+/** The names of all assets below a folder (`python`, `web`), sorted; [] where there is none, such as a page that was not built. */
 export function assetNames(folder: string): readonly string[] {
-  return allNames()
+  return (sourceRoot === null ? getAssetKeys() : [...assetFiles(sourceRoot).keys()])
     .filter((name) => name.startsWith(`${folder}/`))
     .toSorted();
+}
+
+/** Every asset of a source tree, with the path of its file: what the single executable takes in. */
+export function assetFiles(src: string): ReadonlyMap<string, string> {
+  const web = placeOf(src, WEB);
+  const names = [...filesBelow(src).filter((name) => !name.startsWith(`${WEB}/`)), ...filesBelow(web).map((name) => `${WEB}/${name}`)];
+  return new Map(names.filter((name) => isAssetFile(name)).map((name) => [name, placeOf(src, name)]));
+}
+
+/** The page is built into dist/web; the npm package's root of JavaScript is dist itself. */
+function placeOf(root: string, name: string): string {
+  const isPage = name === WEB || name.startsWith(`${WEB}/`);
+  return isPage && basename(root) === "src" ? join(root, "..", "dist", name) : join(root, name);
 }
 
 function read<T>(name: string, fromSource: (root: string) => T, fromExecutable: () => T): T {
@@ -45,11 +59,9 @@ function read<T>(name: string, fromSource: (root: string) => T, fromExecutable: 
   }
 }
 
-function allNames(): readonly string[] {
-  if (sourceRoot === null) return getAssetKeys();
-  const root = sourceRoot;
-  return readdirSync(root, { recursive: true, withFileTypes: true })
+function filesBelow(folder: string): readonly string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => relative(root, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    .filter((name) => isAssetFile(name));
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join("/"));
 }

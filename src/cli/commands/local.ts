@@ -110,13 +110,14 @@ export function addLocal(program: Command, bind: Bind): void {
   const prepare = leaf(
     program,
     "prepare",
-    "Python environment, verl, a small model and data sets under the root; does only what is not done yet",
+    "Python environment, verl, a small model, data sets and the single executable under the root; does only what is not done yet",
     ["verlpool prepare --root ./pool"],
   );
   withChoices(prepare)
+    .option("--no-executable", "leave out the single executable (130 MB) that worker containers run")
     .option(...POOL_ROOT)
-    .action((flags: ChoiceFlags & { root?: string }) =>
-      bind((session) => session.world.local.prepare({ ...choicesOf(flags), root: flags.root ?? null })),
+    .action((flags: ChoiceFlags & { root?: string; executable: boolean }) =>
+      bind((session) => session.world.local.prepare({ ...choicesOf(flags), root: flags.root ?? null, executable: flags.executable })),
     );
   const demo = leaf(program, "demo", "From nothing to three trained tasks: prepare, up, a user, PPO, GRPO and SFT, a table, down", [
     "verlpool demo",

@@ -7,11 +7,13 @@ import { DEMO_PROFILES } from "../../domain/verl/demo-profiles.ts";
 import { hasNvidiaGpu } from "../../pool/prepare/interpreter.ts";
 import { prepareEnv } from "../../pool/plain-env.ts";
 import { prepare, type Prepared } from "../../pool/prepare/prepare.ts";
+import type { ExecutableSource } from "../../pool/prepare/executable-step.ts";
 import type { TextFile } from "../../pool/prepare/published-files.ts";
 import type { PrepareEvent } from "../../pool/prepare/steps.ts";
 import { asset, assetNames } from "../assets.ts";
 import { clock } from "../clock.ts";
 import type { Environment } from "../load-config.ts";
+import { executableSource } from "./executable-source.ts";
 
 /** Decide by what is found on the machine. */
 export const PREPARE_DEFAULTS: PrepareChoices = { python: null, existingPython: null, torchIndex: null, allowCuda: false };
@@ -48,12 +50,14 @@ export function profileFiles(hasGpu: boolean): readonly TextFile[] {
   return [...demo, ...demo.map(({ name, text }) => ({ name: name.replace(/^demo-/, ""), text: text.replace(/^name: demo-/, "name: ") }))];
 }
 
+/** `executable`: only for `verlpool prepare` itself; what `up` and `demo` start runs from where they do. */
 export async function prepareRoot(
   root: string,
   given: PrepareChoices,
   environment: Environment,
   stderr: OutputStream,
   signal: AbortSignal,
+  executable: ExecutableSource | null = null,
 ): Promise<Prepared> {
   const choices = isGiven(given) ? choicesOf(given) : (storedChoices(root) ?? choicesOf(given));
   const env = prepareEnv(environment);
@@ -67,6 +71,7 @@ export async function prepareRoot(
     requirements: asset("python/requirements.txt"),
     modules,
     profiles,
+    executable,
     demoArgs: [],
     env,
     monotonicMs: clock.monotonicMs,
@@ -106,14 +111,14 @@ function lineOf(event: PrepareEvent): string {
 
 export async function prepareCommand(
   root: string,
-  choices: PrepareChoices,
+  choices: PrepareChoices & { readonly executable: boolean },
   environment: Environment,
   stderr: OutputStream,
   signal: AbortSignal,
 ): Promise<number> {
   await stderr.write(`verlpool: preparing ${root}\n`);
   const start = clock.monotonicMs();
-  await prepareRoot(root, choices, environment, stderr, signal);
+  await prepareRoot(root, choices, environment, stderr, signal, choices.executable ? executableSource(environment) : null);
   await stderr.write(`verlpool: prepared in ${((clock.monotonicMs() - start) / 1000).toFixed(1)} s\n`);
   return 0;
 }

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { codeTreeOf, makeCodeTree } from "./code-tree.ts";
 import { demoPaths, makeDemo } from "./demo-files.ts";
 import { buildEnvironment, checkEnvironment, pythonOf, type Talk } from "./environment.ts";
+import { type ExecutableSource, publishStep } from "./executable-step.ts";
 import { findInterpreter, hasNvidiaGpu } from "./interpreter.ts";
 import { endLeftPrograms, prepareTag } from "./left-programs.ts";
 import { takePrepareLock } from "./prepare-lock.ts";
@@ -28,6 +29,8 @@ export type PrepareOptions = {
   /** The platform's Python files, make_demo.py among them. */
   readonly modules: readonly TextFile[];
   readonly profiles: readonly TextFile[];
+  /** The single executable for hosts without Node; null = leave it out. */
+  readonly executable: ExecutableSource | null;
   /** Extra arguments of make_demo.py; [] = the demo's own recipe. */
   readonly demoArgs: readonly string[];
   /** The environment for pip and Python: proxies and pip's settings, nothing secret (plain-env.ts). */
@@ -119,6 +122,14 @@ async function prepareLocked(options: PrepareOptions, own: string, report: Repor
         talk("profiles").warning(`kept as somebody edited them: ${kept.join(", ")}. Delete them and run prepare again for this version's`);
     },
   });
+  if (options.executable !== null) {
+    const published = await publishStep(
+      { source: options.executable, directory: own, logFile, monotonicMs: options.monotonicMs },
+      report,
+      signal,
+    );
+    if (published !== null) steps.push(published);
+  }
   const prepared = { pythonPath, modulesPath, codePath: `/private/common/code/verl-${verlVersion}`, verlVersion, logFile };
   // Where other commands and the operator's scripts find what was prepared.
   await writeDurably(join(own, "prepared.json"), `${JSON.stringify({ schema: 1, ...prepared }, null, 2)}\n`, 0o644);

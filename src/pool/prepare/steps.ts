@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { mkdir, open, readFile, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-export type StepName = "directories" | "environment" | "modules" | "code" | "demo" | "profiles";
+export type StepName = "directories" | "environment" | "modules" | "code" | "demo" | "profiles" | "executable";
 
 /** What `prepare` tells while it works. `progress` is for people; no program should read it. */
 export type PrepareEvent =
