@@ -1,5 +1,6 @@
 /** From argv to an exit code. */
 import { Command, CommanderError } from "commander";
+import { addAgents } from "./commands/agents.ts";
 import { addAttempt } from "./commands/attempt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
@@ -79,6 +80,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("This machine:");
   addDiagnose(program, bind);
   addLocal(program, bind);
+  addAgents(program, bind);
   return program;
 }
 

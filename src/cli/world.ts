@@ -78,6 +78,19 @@ export type PullOptions = {
 };
 export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
 
+export type AgentRole = "server" | "head" | "worker";
+export type AgentOptions = {
+  readonly role: AgentRole;
+  /** The flags of the foreground command, as they were given, their paths absolute. */
+  readonly argv: readonly string[];
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly nodeName: string | null;
+  readonly stateDir: string | null;
+};
+export type AgentStatusOptions = AgentOptions & { readonly json: boolean };
+
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
@@ -88,6 +101,9 @@ export type LocalCommands = {
   readonly demo: (options: DemoOptions) => Promise<number>;
   readonly pull: (options: PullOptions) => Promise<number>;
   readonly configShow: (options: ConfigShowOptions) => Promise<number>;
+  readonly start: (options: AgentOptions) => Promise<number>;
+  readonly stop: (options: AgentOptions) => Promise<number>;
+  readonly agentStatus: (options: AgentStatusOptions) => Promise<number>;
 };
 
 /** `log` is a path, or `-` for stdin; `rayMessage` "" = none. */

@@ -8,6 +8,10 @@ import type { CliWorld, InputStream, LocalCommands, OutputStream } from "../cli/
 import { ConfigError } from "../config/config.ts";
 import { serveStorage } from "../storage/storage-helper.ts";
 import { clock, ids, random } from "./clock.ts";
+import { startCommand } from "./agent/start-command.ts";
+import { agentStatusCommand } from "./agent/status-command.ts";
+import { stopCommand } from "./agent/stop-command.ts";
+import { runSupervisor, type SupervisePlan } from "./agent/supervisor.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { diagnoseFile } from "./local/diagnose-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
@@ -98,6 +102,9 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     demo: (options) => told(() => demoCommand(options, environment, stdout, stderr)),
     pull: (options) => told(() => pullCommand(options, environment, stdout, stderr, stopSignal())),
     configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
+    start: (options) => told(() => startCommand(options, environment, stderr, stopSignal())),
+    stop: (options) => told(() => stopCommand(options, environment, stderr, stopSignal())),
+    agentStatus: (options) => told(() => agentStatusCommand(options, options.json, environment, stdout)),
   };
 }
 
@@ -117,13 +124,29 @@ async function internal(name: string | undefined, argument: string | undefined, 
       stopSignal("is ignored"),
     );
   }
+  if (name === "supervise") {
+    await takeEnvironment(process.stdin, process.env);
+    const code = await runSupervisor(JSON.parse(argument ?? "") as SupervisePlan, process.env, stopSignal("is ignored"));
+    // A write that hangs on a dead mount must not keep it alive.
+    process.exit(code);
+  }
   await stderr.write(`verlpool: there is no internal command ${name ?? ""}\n`);
   return 2;
+}
+
+/** A foreground command of `verlpool start`: its environment comes over stdin. */
+async function foreground(argv: readonly string[], stderr: OutputStream): Promise<number> {
+  await takeEnvironment(process.stdin, process.env);
+  return runCli(argv, worldOf(stderr));
 }
 
 async function main(): Promise<void> {
   const argv = process.argv.slice(2);
   const stderr = output(process.stderr);
+  if (argv[0] === "internal" && argv[1] === "foreground") {
+    process.exitCode = await foreground(argv.slice(2), stderr);
+    return;
+  }
   process.exitCode = argv[0] === "internal" ? await internal(argv[1], argv[2], stderr) : await runCli(argv, worldOf(stderr));
 }
 

@@ -31,17 +31,24 @@ export function localRoot(flag: string | null, environment: Environment, ownName
   return join(dataHome(environment), ownName);
 }
 
+/** What belongs to this machine and survives a reboot: VERLPOOL_STATE_DIR, else /var/lib/verlpool as root, else the user's own. */
+export function stateHome(environment: Environment): string {
+  const named = environment["VERLPOOL_STATE_DIR"] ?? "";
+  if (named !== "") return resolve(named);
+  const base = process.getuid?.() === 0 ? "/var/lib" : (environment["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"));
+  return join(base, "verlpool");
+}
+
 export function placesOf(root: string, environment: Environment): Places {
   const runDir = join(root, "run");
   const own = createHash("sha256").update(root).digest("hex").slice(0, 12);
-  const stateHome = process.getuid?.() === 0 ? "/var/lib" : (environment["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"));
   return {
     root,
     runDir,
     adminTokenFile: join(runDir, "admin.token"),
     recordFile: join(runDir, "pids.json"),
     configFile: join(runDir, "verlpool.yaml"),
-    stateDir: join(stateHome, "verlpool", `local-${own}`),
+    stateDir: join(stateHome(environment), `local-${own}`),
     logFile: join(root, "common", "logs", "up.log"),
     discoveryDir: join(root, "ray", "discovery", CLUSTER),
   };
