@@ -11,6 +11,8 @@ export function commandSource(world: World): CommandSource {
       return Promise.resolve({
         profile: { name: `${spec.workload}@1`, verlVersion: "0.9.1", exclusive: item?.exclusive ?? false },
         needs: { nodes: spec.nnodes, gpusPerNode: spec.nGpusPerNode, cpusPerNode: cpusOf(spec.nGpusPerNode) },
+        settings: {},
+        keepCheckpoints: null,
         warnings: [],
       });
     },

@@ -161,6 +161,7 @@ function submitDeps(server: Server): SubmitDeps {
     check: async () => Promise.resolve({ kind: "ok" }),
     verlVersion: async () => Promise.resolve("0.9.1"),
     hasModel: async () => Promise.resolve("there"),
+    inputs: async () => Promise.resolve({ unknown: "this world has no data" }),
   };
   return { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } };
 }

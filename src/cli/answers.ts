@@ -1,5 +1,6 @@
 /** What each route answers, as types. The values are checked by the shapes of the route table; this names what comes out. */
 import type { z } from "zod";
+import type { PlanWire } from "../contract/plan.ts";
 import type * as r from "../contract/resources.ts";
 
 export type EventView = z.infer<typeof r.EventWire>;
@@ -20,7 +21,7 @@ export type JsonAnswers = {
   readonly listAudit: Page<"audit", r.AuditWire>;
   readonly me: r.MeWire;
   readonly createTask: r.CreatedTaskWire;
-  readonly planTask: r.PlanWire;
+  readonly planTask: PlanWire;
   readonly listTasks: r.TaskListWire;
   readonly getTask: r.TaskWire;
   readonly listEvents: Page<"events", EventView>;

@@ -47,6 +47,13 @@ export function durationText(ms: number): string {
   return `${Math.floor(hours / 24)}d${hours % 24 === 0 ? "" : `${hours % 24}h`}`;
 }
 
+/** `7.2 GiB`, `640 KiB`, `12 B`. */
+export function bytesText(bytes: number): string {
+  const unit = bytes < 1024 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  const value = bytes / 1024 ** unit;
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${["B", "KiB", "MiB", "GiB", "TiB"][unit]}`;
+}
+
 /** `3m ago`, `in 2h`; the exact instant is in --json. */
 export function relativeTime(instant: string | null, now: number): string {
   const at = instant === null ? Number.NaN : Date.parse(instant);

@@ -1,7 +1,9 @@
 /** From domain objects to their wire shapes: the one translator on the HTTP side. */
 import type { AuditRow } from "../domain/audit.ts";
 import type { Estimate } from "../domain/estimate.ts";
+import type { TrainingPlan } from "../domain/preflight.ts";
 import type { Attempt, Failure, Pause, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
+import type { TrainingPlanWire } from "./plan.ts";
 import type { AttemptWire, AuditWire, EstimateWire, QueueWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
 
 export function instant(at: number): string {
@@ -75,6 +77,20 @@ export function renderAttempt(attempt: Attempt): AttemptWire {
 
 export function renderPause(pause: Pause | null): QueueWire["paused"] {
   return pause === null ? null : { at: instant(pause.at), by: pause.actor, reason: pause.reason };
+}
+
+export function renderTraining(plan: TrainingPlan | null): TrainingPlanWire | null {
+  if (plan === null) return null;
+  return {
+    train_rows: plan.trainRows,
+    val_rows: plan.valRows,
+    train_batch_size: plan.trainBatchSize,
+    steps_per_epoch: plan.stepsPerEpoch,
+    total_steps: plan.totalSteps,
+    checkpoints: plan.checkpoints,
+    checkpoints_kept: plan.checkpointsKept,
+    checkpoint_bytes: plan.checkpointBytes,
+  };
 }
 
 export function renderEstimate(estimate: Estimate | undefined): EstimateWire | null {

@@ -126,27 +126,6 @@ export const CancelWire = z
   .object({ task_id: z.string(), state: TaskStateWire, cancel_requested: z.boolean() })
   .meta({ id: "CanceledTask" });
 
-export const NeedsWire = z.object({ nodes: z.int(), gpus_per_node: z.int(), cpus_per_node: z.int() }).meta({ id: "Needs" });
-export const PlanWire = z
-  .object({
-    valid: z.literal(true),
-    argv: z.array(z.string()),
-    env: z.record(z.string(), z.string()),
-    profile: z.object({ name: z.string(), verl_version: z.string() }),
-    needs: NeedsWire,
-    fit: z.object({
-      verdict: z.enum(["now", "later", "impossible", "unknown"]),
-      per_node: z.array(
-        z.object({ node: z.string(), gpus_free: z.number(), cpus_free: z.number(), fits: z.boolean(), why: z.string().nullable() }),
-      ),
-    }),
-    position: z.int().meta({ description: "1 = next to start" }),
-    estimate: EstimateWire.nullable(),
-    warnings: z.array(WarningWire),
-  })
-  .meta({ id: "Plan" });
-export type PlanWire = z.infer<typeof PlanWire>;
-
 export const EventWire = z
   .object({
     seq: z.int(),

@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import type { ProblemCode } from "./problem.ts";
+import { PlanWire } from "./plan.ts";
 import * as r from "./resources.ts";
 
 /** open: nobody is asked; any: any valid token (also scope metrics); user: a user's or the admin's; admin: the admin only. */
@@ -272,7 +273,7 @@ export const ROUTES = {
     query: Submission,
     body: { kind: "yaml" },
     status: 200,
-    answer: json(r.PlanWire),
+    answer: json(PlanWire),
     errors: [
       "invalid_spec",
       "too_large",

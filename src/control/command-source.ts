@@ -1,4 +1,5 @@
 /** From a task to what its attempt runs: the profile, the argv and the environment. Implemented in main/ over domain/verl and the profile files. */
+import type { PreflightProfile } from "../domain/preflight.ts";
 import type { Attempt, Needs, ProfileRef, Task, TaskSpec, Workload } from "../domain/types.ts";
 
 export type Command = {
@@ -16,6 +17,8 @@ export type Command = {
 export type ProfileChoice = {
   readonly profile: ProfileRef;
   readonly needs: Needs;
+  readonly settings: PreflightProfile["settings"];
+  readonly keepCheckpoints: number | null;
   readonly warnings: readonly { readonly code: string; readonly field: string | null; readonly text: string }[];
 };
 

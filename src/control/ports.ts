@@ -18,6 +18,7 @@ import type {
   StopWhy,
   Task,
   TaskEvent,
+  TaskSpec,
   TaskState,
   Token,
   User,
@@ -25,6 +26,7 @@ import type {
   Waiting,
   Workload,
 } from "../domain/types.ts";
+import type { TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
 
 export type Clock = {
@@ -340,6 +342,10 @@ export type CommonFiles = {
   /** The text of `verl/version/version` under a code tree; null = not there. */
   readonly verlVersion: (codePath: string) => Promise<string | null>;
   /** Whether hf repo `id` lies in the offline cache; `unknown` where storage does not answer. */
+  /** `unknown`: storage did not answer in time; why. */
+  readonly inputs: (
+    paths: Pick<TaskSpec, "codePath" | "modelId" | "trainFile" | "valFile">,
+  ) => Promise<TrainingInputs | { readonly unknown: string }>;
   readonly hasModel: (id: string) => Promise<"there" | "missing" | "unknown">;
 };
 

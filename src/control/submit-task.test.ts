@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AUDIT, byUser } from "../../test/support/audit-samples.ts";
 import { manualClock } from "../../test/support/manual-clock.ts";
 import { newTask, newUser, NOW } from "../../test/support/task-samples.ts";
+import type { TrainingInputs } from "../domain/preflight.ts";
 import { openStore } from "../store/open-store.ts";
 import type { ProfileChoice } from "./command-source.ts";
 import type { PathCheck, Store } from "./ports.ts";
@@ -11,17 +12,38 @@ import { admit, type Created, type SubmitDeps, submitTask, type Submission } fro
 const CHOICE: ProfileChoice = {
   profile: { name: "ppo@1", verlVersion: "0.9.1", exclusive: false },
   needs: { nodes: 2, gpusPerNode: 4, cpusPerNode: 22 },
+  settings: {},
+  keepCheckpoints: 2,
   warnings: [{ code: "verl_unknown", field: "code_path", text: "no version file" }],
+};
+
+const PROMPT = { name: "prompt", shape: "messages", fields: ["content", "role"] } as const;
+const INPUTS: TrainingInputs = {
+  isVerl: true,
+  checksBatch: true,
+  train: {
+    kind: "parquet",
+    rows: 512,
+    columns: [
+      PROMPT,
+      { name: "data_source", shape: "text", fields: [] },
+      { name: "reward_model", shape: "struct", fields: ["ground_truth", "style"] },
+    ],
+  },
+  val: null,
+  model: { kind: "read", parameters: 1_000 },
 };
 
 let store: Store;
 let checks: Map<string, PathCheck>;
 let models: Set<string>;
+let inputs: TrainingInputs | { readonly unknown: string };
 let pool: SubmitDeps["pool"];
 
 beforeEach(async () => {
   checks = new Map();
   models = new Set(["Qwen/Qwen2.5-0.5B-Instruct"]);
+  inputs = INPUTS;
   pool = { maxNodes: null, maxGpusPerNode: null };
   store = await openStore({ url: ":memory:", ids: { hex: (bytes) => "ab".repeat(bytes) }, clock: manualClock(NOW) });
   await store.users.insertUser(newUser("alice"), AUDIT);
@@ -36,6 +58,7 @@ function deps(): SubmitDeps {
       check: (path) => Promise.resolve(checks.get(path) ?? { kind: "ok" }),
       verlVersion: () => Promise.resolve("0.9.1"),
       hasModel: (id) => Promise.resolve(models.has(id) ? "there" : "missing"),
+      inputs: () => Promise.resolve(inputs),
     },
     commands: {
       choose: () => Promise.resolve(CHOICE),
@@ -101,6 +124,21 @@ describe("checks before a submission", () => {
       ],
     });
     expect((error as Error).message).toContain("leaves /private/common (to /etc/passwd)");
+  });
+
+  it("what verl would refuse minutes later is refused now, with the line of the field; a hung mount is a warning", async () => {
+    inputs = { ...INPUTS, train: { kind: "parquet", rows: 512, columns: [PROMPT] } };
+    await expect(admit(deps(), submission())).rejects.toMatchObject({
+      code: "preflight_failed",
+      fields: [
+        { field: "train_file", line: 4, found: "prompt", allowed: "a column data_source" },
+        { field: "train_file", allowed: "a column reward_model" },
+      ],
+    });
+    inputs = { unknown: "no answer in 2 s" };
+    const admitted = await admit(deps(), submission());
+    expect(admitted.training).toBeNull();
+    expect(admitted.warnings.at(-1)).toMatchObject({ code: "not_checked", field: "train_file" });
   });
 
   it("a model given as a path is looked at as a directory, and val_file where there is one", async () => {

@@ -2,6 +2,7 @@
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/capacity.ts";
+import { type Finding, preflight, type TrainingPlan } from "../domain/preflight.ts";
 import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
@@ -40,6 +41,8 @@ export type Admitted = {
   readonly warnings: readonly Warning[];
   readonly user: User;
   readonly priority: number;
+  /** null = storage did not answer in time. */
+  readonly training: TrainingPlan | null;
 };
 
 /** The warning of a plan whose submission would be refused now for a limit of the user. */
@@ -58,8 +61,30 @@ export async function admit(deps: SubmitDeps, submission: Submission): Promise<A
   const world = await checkWorld(deps.common, submission);
   const choice = await deps.commands.choose(submission.spec, submission.profile);
   checkPoolCeiling(deps.pool, choice);
+  const { training, warnings } = await lookAhead(deps.common, submission, choice);
   const priority = submission.priority ?? Math.min(0, user.limits.maxPriority);
-  return { choice, user, priority, warnings: [...submission.specWarnings, ...world, ...choice.warnings] };
+  return { choice, user, priority, training, warnings: [...submission.specWarnings, ...world, ...choice.warnings, ...warnings] };
+}
+
+/** What verl would refuse minutes after its start is refused now, with the line of the spec. */
+async function lookAhead(
+  common: CommonFiles,
+  submission: Submission,
+  choice: ProfileChoice,
+): Promise<{ readonly training: TrainingPlan | null; readonly warnings: readonly Warning[] }> {
+  const inputs = await common.inputs(submission.spec);
+  if ("unknown" in inputs) {
+    const text = `data and model could not be looked into in time (${inputs.unknown}); what is wrong with them shows when the task starts`;
+    return { training: null, warnings: [{ code: "not_checked", field: "train_file", text }] };
+  }
+  const { errors, warnings, plan } = preflight(submission.spec, choice, inputs);
+  const toError = ({ field, text, found, allowed }: Finding): FieldProblem => fieldError(submission, field, text, found ?? "", allowed);
+  if (errors.length > 0) throw preflightFailed(errors.map(toError));
+  return { training: plan, warnings: warnings.map(({ field, text }) => ({ code: "preflight", field, text })) };
+}
+
+function preflightFailed(errors: readonly FieldProblem[]): AppError {
+  return new AppError("preflight_failed", errors.map((error) => error.message).join("; "), { fields: errors });
 }
 
 function checkParameters(submission: Submission, limits: Limits, now: number): void {
@@ -96,7 +121,7 @@ async function checkWorld(common: CommonFiles, submission: Submission): Promise<
   ];
   for (const [field, path, expect] of looks) note(field, path, await common.check(path, expect), submission, errors, warnings);
   if (!spec.modelId.startsWith("/")) await checkRepo(common, submission, errors, warnings);
-  if (errors.length > 0) throw new AppError("preflight_failed", errors.map((error) => error.message).join("; "), { fields: errors });
+  if (errors.length > 0) throw preflightFailed(errors);
   return warnings;
 }
 

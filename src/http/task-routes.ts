@@ -1,5 +1,5 @@
 /** Tasks: submit, plan, read, change. */
-import { renderAttempt, renderEstimate, renderEvent, renderTaskSummary } from "../contract/render.ts";
+import { renderAttempt, renderEstimate, renderEvent, renderTaskSummary, renderTraining } from "../contract/render.ts";
 import { actorOf } from "../domain/access.ts";
 import { AppError } from "../domain/app-error.ts";
 import { formatSubmissionId, formatTaskId } from "../domain/ids.ts";
@@ -140,6 +140,7 @@ async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
         why: node.why,
       })),
     },
+    training: renderTraining(admitted.training),
     position: fit.position,
     estimate: renderEstimate(estimate),
     warnings,

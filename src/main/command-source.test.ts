@@ -29,9 +29,7 @@ describe("profiles", () => {
       { fileName: "bad@1.yaml", text: "{" },
     ];
     const common = {
-      check: () => Promise.reject(new Error("unused")),
       verlVersion: () => Promise.resolve(null),
-      hasModel: () => Promise.resolve("missing" as const),
     };
     const source = commandSource(SETTINGS, () => Promise.resolve(files), common, clock, log);
     const builtin = (await source.list()).length;

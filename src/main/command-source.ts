@@ -29,7 +29,7 @@ const CACHE_MS = 2_000;
 export function commandSource(
   settings: CommandSettings,
   readFiles: () => Promise<readonly ProfileFile[]>,
-  common: CommonFiles,
+  common: Pick<CommonFiles, "verlVersion">,
   clock: Clock,
   log: Log,
 ): CommandSource {
@@ -72,6 +72,8 @@ export function commandSource(
       return {
         profile: { name: profileId(profile), verlVersion: selection.verlVersion, exclusive: profile.exclusive },
         needs: needs(spec, profile),
+        settings: profile.settings,
+        keepCheckpoints: profile.keepCheckpoints,
         warnings,
       };
     },

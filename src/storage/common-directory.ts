@@ -11,40 +11,49 @@ const HF_ID = /^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/;
 const VERSION_BYTES = 256;
 
 export function checkCommonPath(common: CommonRoot, path: string, expect: "file" | "directory"): PathCheck {
-  const real = absentIsNull(() => realpathSync(canonicalToShared({ sharedRoot: common.root, workerRoot: common.root }, path)));
+  const real = realPath(common, path);
   if (real === null) return { kind: "missing" };
   if (!isAllowed(common, real)) return { kind: "outside", target: real };
   const found = kindOf(statSync(real));
   return found === expect ? { kind: "ok" } : { kind: "wrong_type", found };
 }
 
+function realPath(common: CommonRoot, path: string): string | null {
+  return absentIsNull(() => realpathSync(canonicalToShared({ sharedRoot: common.root, workerRoot: common.root }, path)));
+}
+
+/** Where a canonical path really leads; null when it is absent or leads to where it may not. */
+export function realCommon(common: CommonRoot, path: string): string | null {
+  const real = realPath(common, path);
+  return real !== null && isAllowed(common, real) ? real : null;
+}
+
 /** The trimmed text of verl/version/version under a code tree; null when it is not there or is no version file. */
 export function readVerlVersion(common: CommonRoot, codePath: string): string | null {
-  const path = canonicalToShared({ sharedRoot: common.root, workerRoot: common.root }, `${codePath}/verl/version/version`);
-  const real = absentIsNull(() => realpathSync(path));
-  if (real === null || !isAllowed(common, real) || !statSync(real).isFile()) return null;
+  const real = realCommon(common, `${codePath}/verl/version/version`);
+  if (real === null || !statSync(real).isFile()) return null;
   const text = withRegularFile(real, (fd, stats) => (stats.size > VERSION_BYTES ? null : readOpen(fd, real, VERSION_BYTES).toString()));
   return text?.trim() || null;
 }
 
 /**
- * Whether a snapshot with a config.json of Hugging Face repo `id` lies in the offline cache, `<HF_HOME>/hub/models--org--name/snapshots/*`
- * (huggingface_hub's layout), or directly under HF_HOME as older caches have it.
+ * The snapshot with a config.json of Hugging Face repo `id` in the offline cache, `<HF_HOME>/hub/models--org--name/snapshots/*`
+ * (huggingface_hub's layout), or directly under HF_HOME as older caches have it; null when there is none.
  */
-export function hasCachedModel(common: CommonRoot, id: string): boolean {
-  if (!HF_ID.test(id)) return false;
+export function cachedSnapshot(common: CommonRoot, id: string): string | null {
+  if (!HF_ID.test(id)) return null;
   const folder = `models--${id.replace("/", "--")}/snapshots`;
-  return ["hf/hub", "hf"].some((cache) => {
+  for (const cache of ["hf/hub", "hf"]) {
     const snapshots = `${common.root}/common/${cache}/${folder}`;
-    const names = absentIsNull(() => readdirSync(snapshots)) ?? [];
-    return names.some((name) => {
+    for (const name of absentIsNull(() => readdirSync(snapshots)) ?? []) {
       const real = absentIsNull(() => realpathSync(`${snapshots}/${name}/config.json`));
-      return real !== null && isAllowed(common, real) && statSync(real).isFile();
-    });
-  });
+      if (real !== null && isAllowed(common, real) && statSync(real).isFile()) return `${snapshots}/${name}`;
+    }
+  }
+  return null;
 }
 
-function isAllowed(common: CommonRoot, real: string): boolean {
+export function isAllowed(common: CommonRoot, real: string): boolean {
   return [`${common.root}/common`, ...common.allowedSymlinkTargets].some((root) => {
     const base = absentIsNull(() => realpathSync(root));
     return base !== null && base !== real && isUnder(real, base);
@@ -59,7 +68,7 @@ function kindOf(stats: Stats): string {
 }
 
 /** A dangling or looping link is as good as absent; any other error is trouble and passes. */
-function absentIsNull<T>(look: () => T): T | null {
+export function absentIsNull<T>(look: () => T): T | null {
   try {
     return look();
   } catch (error) {

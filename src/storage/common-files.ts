@@ -13,6 +13,14 @@ export function commonFiles(call: CallStorage): CommonFiles {
         throw error;
       }
     },
+    inputs: async ({ codePath, modelId, trainFile, valFile }) => {
+      try {
+        return await call("trainingInputs", { codePath, modelId, trainFile, valFile });
+      } catch (error) {
+        if (isStorageTrouble(error)) return { unknown: error.message };
+        throw error;
+      }
+    },
     verlVersion: (codePath) => call("verlVersion", { codePath }),
     hasModel: async (id) => {
       try {

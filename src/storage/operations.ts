@@ -5,9 +5,11 @@ import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { readCheckpoints } from "./checkpoints.ts";
-import { checkCommonPath, hasCachedModel, readVerlVersion } from "./common-directory.ts";
+import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
 import { discoveryFile, readHeadFile, type HeadReading, type HeadTrust } from "./head-file.ts";
 import { installLauncher } from "./install-launcher.ts";
+import type { TrainingInputs } from "../domain/preflight.ts";
+import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
 import { type ProfileFile, readProfileFiles } from "./profile-files.ts";
 import { readJobLog, readJobMetrics, tailJobLog } from "./job-logs.ts";
 
@@ -37,6 +39,7 @@ export type Operations = {
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
   readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
+  readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
   readonly readHead: { readonly args: { readonly cluster: string; readonly trust: HeadTrust }; readonly result: HeadReading };
   readonly writeApi: { readonly args: { readonly cluster: string; readonly api: ApiRecord; readonly tag: string }; readonly result: null };
   readonly readProfiles: { readonly args: Record<string, never>; readonly result: readonly ProfileFile[] };
@@ -59,7 +62,8 @@ const TABLE: Table = {
   probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),
-  hasModel: (config, { id }) => hasCachedModel(commonRoot(config), id),
+  hasModel: (config, { id }) => cachedSnapshot(commonRoot(config), id) !== null,
+  trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
   readHead: ({ sharedRoot }, { cluster, trust }) => readHeadFile(discoveryFile(sharedRoot, cluster, "head.json"), trust),
   writeApi: ({ sharedRoot }, { cluster, api, tag }) => (writeApiFile(sharedRoot, cluster, api, tag), null),
   readProfiles: ({ sharedRoot }) => readProfileFiles(sharedRoot),

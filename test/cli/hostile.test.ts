@@ -52,6 +52,7 @@ const plan = {
   profile: { name: HOSTILE, verl_version: HOSTILE },
   needs: { nodes: 1, gpus_per_node: 1, cpus_per_node: 1 },
   fit: { verdict: "now", per_node: [{ node: HOSTILE, gpus_free: 1, cpus_free: 1, fits: false, why: HOSTILE }] },
+  training: null,
   position: 1,
   estimate: null,
   warnings: [{ code: HOSTILE, field: HOSTILE, text: HOSTILE }],

@@ -1,5 +1,5 @@
 /** The whole HTTP side over a real store in memory and real files in a temporary root; only the scheduler's loop stands still. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { authenticator } from "../../src/control/authenticate.ts";
@@ -70,11 +70,13 @@ export function steppedClock(): HttpWorld["clock"] {
   };
 }
 
+const PARQUET = new URL("../fixtures/parquet/rl.parquet", import.meta.url).pathname;
+
 function makeCommon(root: string): void {
   for (const dir of ["code/verl/verl/version", "models/tiny", "datasets/d"]) mkdirSync(join(root, "common", dir), { recursive: true });
   writeFileSync(join(root, "common/code/verl/verl/version/version"), "0.9.1\n");
-  writeFileSync(join(root, "common/models/tiny/config.json"), "{}");
-  for (const name of ["train", "test"]) writeFileSync(join(root, `common/datasets/d/${name}.parquet`), "PAR1");
+  writeFileSync(join(root, "common/models/tiny/config.json"), '{"model_type":"llama"}');
+  for (const name of ["train", "test"]) copyFileSync(PARQUET, join(root, `common/datasets/d/${name}.parquet`));
 }
 
 /** Wide enough for a test that is not about them. */

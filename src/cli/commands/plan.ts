@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import type { PlanWire } from "../../contract/resources.ts";
-import { sheet, shellWord, table } from "../output.ts";
+import type { PlanWire } from "../../contract/plan.ts";
+import { bytesText, sheet, shellWord, table } from "../output.ts";
 import { type Session, widthOf } from "../session.ts";
 import { startEstimate } from "./task-words.ts";
 import { visible } from "../visible.ts";
@@ -16,6 +16,20 @@ const VERDICT: { readonly [verdict: string]: string } = {
   unknown: "not known: the pool does not answer",
 };
 
+/** `3072 rows in batches of 256: 12 steps an epoch, 24 in all; 2 checkpoints of about 7.2 GiB, 2 kept` */
+function trainingText(training: PlanWire["training"]): string {
+  if (training === null) return "not known: storage does not answer";
+  const { train_rows: rows, train_batch_size: batch, steps_per_epoch: epoch, total_steps: steps } = training;
+  const data = rows === null ? [] : [`${rows} rows${batch === null ? "" : ` in batches of ${batch}`}`];
+  const length = epoch === null || steps === null ? [] : [`${epoch} steps an epoch, ${steps} in all`];
+  const { checkpoints, checkpoints_kept: kept, checkpoint_bytes: bytes } = training;
+  const size = bytes === null ? "" : ` of about ${bytesText(bytes)}`;
+  const saved =
+    checkpoints === null ? [] : [`${checkpoints} checkpoint${checkpoints === 1 ? "" : "s"}${size}, ${kept ?? checkpoints} kept`];
+  const all = [...data, ...length, ...saved];
+  return all.length === 0 ? "not known" : all.join("; ");
+}
+
 function planText(session: Session, plan: PlanWire): string {
   const now = session.world.clock.now();
   const { needs, fit, estimate } = plan;
@@ -26,6 +40,7 @@ function planText(session: Session, plan: PlanWire): string {
       ["profile", visible(`${plan.profile.name} (verl ${plan.profile.verl_version})`)],
       ["needs", `${needs.nodes} × ${needs.gpus_per_node} GPU, ${needs.cpus_per_node} CPU a node`],
       ["fit", visible(verdict ?? "")],
+      ["training", trainingText(plan.training)],
       ["position", `${plan.position} in the queue${start === "" ? "" : `, starts ${start}`}`],
     ],
     session.paint,
