@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Kysely, sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openTestStore } from "../../test/support/databases.ts";
-import { networkFileSystem } from "./file-system.ts";
+import { networkFileSystem } from "../domain/network-file-systems.ts";
 import { sqlitePath } from "./open-store.ts";
 import { openSqlite } from "./sqlite.ts";
 import type { Tables } from "./tables.ts";
