@@ -10,6 +10,7 @@ import {
   type HeadLook,
   type HeadSight,
   isMemoryCurrent,
+  isOwnerGone,
   NOTHING_SEEN,
   type Predecessor,
   seeHead,
@@ -169,9 +170,32 @@ describe("Ray is started", () => {
 });
 
 test("a memory on disk is the cluster's latest only when nobody else was head since", () => {
-  expect(isMemoryCurrent({ epoch: 7, nonce: "n" }, 7)).toBe(true);
-  expect(isMemoryCurrent({ epoch: 7, nonce: "n" }, 8)).toBe(false);
-  expect(isMemoryCurrent(null, 0)).toBe(false);
+  const own = [
+    { epoch: 3, nonce: "a" },
+    { epoch: 7, nonce: "b" },
+  ];
+  expect(isMemoryCurrent(own, { epoch: 7, nonce: "b" })).toBe(true);
+  expect(isMemoryCurrent(own, { epoch: 7, nonce: "c" })).toBe(false);
+  expect(isMemoryCurrent(own, { epoch: 8, nonce: "d" })).toBe(false);
+  expect(isMemoryCurrent([], null)).toBe(false);
+});
+
+test.for([
+  ["its process is gone", {}, false, true],
+  ["its process lives", {}, true, false],
+  ["it ran in another PID namespace of this machine, where our pids mean nothing", { pidNamespace: "pid:[2]" }, false, false],
+  ["the machine was started anew and the claim stands on its disk", { bootId: "before", nonce: "ours" }, true, true],
+  ["it is another machine with the same host name", { bootId: "other" }, false, false],
+] as const)("the owner of head.json is proven gone, or not: %s", ([, over, lives, gone]) => {
+  const { nonce, ...process } = { nonce: "n", pid: 5, startTicks: 6, bootId: "b", pidNamespace: "pid:[1]", ...over };
+  const here = {
+    bootId: "b",
+    pidNamespace: "pid:[1]",
+    isAlive: (pid: number, startTicks: number) => lives && pid === 5 && startTicks === 6,
+    own: [{ epoch: 1, nonce: "ours" }],
+  };
+  expect(isOwnerGone({ host: "h", nonce, process }, here)).toBe(gone);
+  expect(isOwnerGone({ host: "h", nonce: "ours", process: null }, here)).toBe(false);
 });
 
 test("whatever a reader sees, in whatever order, a head that beats within 30 s of watching is never claimed without a word", () => {

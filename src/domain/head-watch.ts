@@ -2,7 +2,7 @@
  * Who may be head (docs/protocol.md, rule 11), decided from what one reader saw of head.json on its own monotonic clock. Pure: an agent looks each
  * second, tells what it saw to `seeHead`, and asks.
  */
-import type { HeadBeat, HeadReading, HeadRecord } from "./head-record.ts";
+import type { HeadBeat, HeadOwner, HeadReading, HeadRecord } from "./head-record.ts";
 
 export const HEAD_BEAT_MS = 5_000;
 
@@ -153,10 +153,32 @@ export function decideStart(memory: HeadMemory, predecessor: Predecessor | null,
   return leftMs > 0 ? { kind: "wait", why: "quarantine", leftMs } : { kind: "start" };
 }
 
-/** What this machine remembers of its own last claim. */
-export type LastClaim = { readonly epoch: number; readonly nonce: string };
+/** One taken epoch and who took it. */
+export type EpochClaim = { readonly epoch: number; readonly nonce: string };
 
-/** Whether the memory on this machine's disk is the cluster's latest: nobody else was head since. An older one would bring back jobs long gone. */
-export function isMemoryCurrent(last: LastClaim | null, highestEpochBefore: number): boolean {
-  return last !== null && last.epoch === highestEpochBefore;
+/**
+ * Whether the memory on this machine's disk is the cluster's latest: the highest epoch is one that this machine took, so nobody else was head since.
+ * An older memory would bring back jobs and nodes long gone.
+ */
+export function isMemoryCurrent(own: readonly EpochClaim[], highest: EpochClaim | null): boolean {
+  return highest !== null && own.some(({ epoch, nonce }) => epoch === highest.epoch && nonce === highest.nonce);
+}
+
+/** What this machine can prove of the owner of a head.json without waiting. */
+export function isOwnerGone(
+  owner: HeadOwner,
+  here: {
+    readonly bootId: string;
+    readonly pidNamespace: string;
+    /** Whether a process with this pid and start time lives here now. */
+    readonly isAlive: (pid: number, startTicks: number) => boolean;
+    /** Claims that stand on this machine's own disk. */
+    readonly own: readonly EpochClaim[];
+  },
+): boolean {
+  if (owner.process === null) return false;
+  const { pid, startTicks, bootId, pidNamespace } = owner.process;
+  // Started anew since, and no other machine: only this disk knows that nonce. The host's name alone proves nothing, containers share theirs.
+  if (bootId !== here.bootId) return here.own.some(({ nonce }) => nonce === owner.nonce);
+  return pidNamespace === here.pidNamespace && !here.isAlive(pid, startTicks);
 }

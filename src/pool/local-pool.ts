@@ -1,12 +1,12 @@
 /** A whole Ray pool on this machine: a head without CPUs and GPUs, and workers with logical ones, as `verlpool up` starts it. */
 import { mkdirSync, rmSync } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
-import { claimHead } from "./head-claim.ts";
+import { headTimes, type HeadSight } from "../domain/head-watch.ts";
+import { becomeHead } from "./head-election.ts";
+import { isProvenGone, readClaims, rememberClaim, thisOwner } from "./head-owner.ts";
 import { lockPool } from "./pool-lock.ts";
 import type { LocalPoolOptions, PoolDescription, PoolEnd } from "./pool-options.ts";
 import { planPool } from "./pool-plan.ts";
-import { bootId, startTicksOf } from "./process-record.ts";
 import { type Containment, probeContainment, probeRay, type RayInstall } from "./ray-install.ts";
 import { bringUp, createRunningPool, describePool, type PreparedPool, SWEEP_MS, takeDown, watchPool } from "./running-pool.ts";
 import { killTagged } from "./tagged-processes.ts";
@@ -74,17 +74,38 @@ async function preparePool(options: LocalPoolOptions, poolId: string, signal: Ab
   const tokenFile = install.hasTokenAuth ? ensureTokenFile(join(stateDir, "ray-token"), options.ids) : null;
   const tempDir = makeTempDir(options.tempRoot, poolId);
   const plan = await planPool({ poolId, python, parentEnv, extraEnv, install, containment, tempDir, logDir, gcsDir, tokenFile, shape });
-  const owner = {
-    host: hostname(),
-    nonce: options.ids.hex(8),
-    pid: process.pid,
-    start_ticks: startTicksOf(process.pid) ?? 0,
-    boot_id: bootId(),
-  };
-  const epoch = await claimHead(options.discoveryDir, owner, clock, signal);
+  const owner = thisOwner(options.ids.hex(8));
+  const { epoch } = await becomeHead(
+    {
+      files: options.headFiles,
+      owner,
+      times: headTimes(false),
+      takeOver: false,
+      isGone: (other) => isProvenGone(other, readClaims(stateDir)),
+      remember: (claim) => rememberClaim(stateDir, claim),
+      onStandBy: refuseLivingHead(),
+      clock,
+      log,
+    },
+    signal,
+  );
   const warnings = warningsOf(install, containment);
   for (const warning of warnings) log.warn({ ray_version: install.rayVersion, containment }, warning);
   return { install, containment, plan, tokenFile, owner, epoch, warnings };
+}
+
+/** A local pool does not stand by: throws once the other head is seen to beat. */
+function refuseLivingHead(): (_: unknown, sight: HeadSight) => void {
+  let first: string | null = null;
+  return (_, { beat, head }) => {
+    if (beat === null) return;
+    const seen = `${beat.epoch}/${beat.seq}`;
+    first ??= seen;
+    if (seen === first) return;
+    throw new Error(
+      `${beat.owner.host} is the head of cluster ${beat.cluster} already (${head?.dashboardUrl ?? "still starting"}): stop it there first, or use another root`,
+    );
+  };
 }
 
 function warningsOf(install: RayInstall, containment: Containment): readonly string[] {

@@ -1,12 +1,12 @@
 import type { Clock, Ids, Log, RayCluster } from "../control/ports.ts";
+import type { HeadFiles } from "./head-files.ts";
 import type { PoolShape } from "./pool-plan.ts";
 import type { ProcessRecord } from "./process-record.ts";
 import type { Containment } from "./ray-install.ts";
 
 export type LocalPoolOptions = {
   readonly cluster: string;
-  /** `<root>/ray/discovery/<cluster>`. */
-  readonly discoveryDir: string;
+  readonly headFiles: HeadFiles;
   /** On a local disk, ours alone: the GCS, the token, Ray's start logs. One pool at a time lives on it. */
   readonly stateDir: string;
   /** The interpreter of an environment with ray[default] (and verl). */

@@ -2,8 +2,9 @@
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { RayCluster } from "../control/ports.ts";
-import { createHeadPublisher, type HeadFacts, type HeadPublisher } from "./head-claim.ts";
-import type { HeadOwner } from "./head-file.ts";
+import type { HeadOwner } from "../domain/head-record.ts";
+import { headTimes } from "../domain/head-watch.ts";
+import { type HeadBeating, type HeadFacts, startBeating } from "./head-beat.ts";
 import { endLaunchers } from "./launcher-stop.ts";
 import type { LocalPoolOptions, PoolDescription, PoolEnd } from "./pool-options.ts";
 import type { PoolLock } from "./pool-lock.ts";
@@ -30,7 +31,7 @@ export type RunningPool = {
   readonly prepared: PreparedPool;
   readonly lock: PoolLock;
   readonly cluster: RayCluster;
-  readonly publisher: HeadPublisher;
+  readonly beating: HeadBeating;
   /** Aborted when the pool begins to end. */
   readonly lifetime: AbortController;
   /** The head first. */
@@ -53,7 +54,8 @@ export function createRunningPool(options: LocalPoolOptions, prepared: PreparedP
     prepared,
     lock,
     cluster: options.connect({ baseUrl: plan.dashboardUrl, tokenFile, address: plan.address }),
-    publisher: createHeadPublisher(options.discoveryDir, owner, epoch, options.clock, options.log),
+    // Its workers end with it, so it needs no fence: a full disk does not end a pool that nobody else would take over.
+    beating: startBeating({ ...options, files: options.headFiles, owner, epoch, times: { ...headTimes(false), selfFenceMs: Infinity } }),
     lifetime: new AbortController(),
     nodes: [],
     session: "",
@@ -78,7 +80,7 @@ export async function bringUp(pool: RunningPool, signal: AbortSignal): Promise<v
   }
   pool.session = await headSession(pool, head, signal);
   await workersAlive(pool, plan.workers, signal);
-  pool.publisher.publish(factsOf(pool));
+  await pool.beating.tell(factsOf(pool));
 }
 
 /** Resolves after the pool is down, for whatever reason. */
@@ -86,9 +88,7 @@ export async function watchPool(pool: RunningPool): Promise<PoolEnd> {
   const [head, ...workers] = pool.nodes;
   const reasons: Promise<string | null>[] = [
     new Promise((resolve) => pool.lifetime.signal.addEventListener("abort", () => resolve(null), { once: true })),
-    pool.publisher
-      .run(() => factsOf(pool), pool.lifetime.signal)
-      .then((why) => (why === "superseded" ? "a newer head took over this cluster" : null)),
+    pool.beating.ended.then((why) => (why === "superseded" ? "a newer head took over this cluster" : null)),
   ];
   if (head !== undefined) reasons.push(head.ended.then((exit) => (exit === null ? null : `the head ${exitText(exit)} again and again`)));
   if (workers.length > 0) {
@@ -116,7 +116,7 @@ async function endAll(pool: RunningPool): Promise<void> {
     await killTagged(lock.id, options.clock, SWEEP_MS, new AbortController().signal, seen);
     removeTempDir(options.tempRoot, lock.id);
     options.onProcesses([]);
-    pool.publisher.release();
+    await pool.beating.stop(true);
   } finally {
     await lock.release();
   }
@@ -151,12 +151,11 @@ function processesOf(pool: RunningPool) {
 function factsOf(pool: RunningPool): HeadFacts {
   const { plan, install } = pool.prepared;
   return {
-    cluster: pool.options.cluster,
     session: pool.session,
     address: plan.address,
-    dashboard_url: plan.dashboardUrl,
-    ray_version: install.rayVersion,
-    python_version: install.pythonVersion,
+    dashboardUrl: plan.dashboardUrl,
+    rayVersion: install.rayVersion,
+    pythonVersion: install.pythonVersion,
   };
 }
 
@@ -193,7 +192,7 @@ function followHeadRestart(pool: RunningPool, head: SupervisedNode): void {
     if (session === pool.session) return log.info({ session }, "the head is back with its memory");
     log.warn({ session, before: pool.session }, "the head came back empty and the workers join it anew");
     pool.session = session;
-    pool.publisher.publish(factsOf(pool));
+    void pool.beating.tell(factsOf(pool));
     for (const node of pool.nodes) if (node !== head) node.restart();
   };
   follow().catch((error: unknown) => {

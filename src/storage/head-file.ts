@@ -5,8 +5,6 @@ import { parseRecord } from "./control-files.ts";
 import { readOpen, withRegularFile, MAX_JSON_BYTES } from "./regular-file.ts";
 import { errorCode } from "./trouble.ts";
 
-export type { HeadReading };
-
 export type HeadTrust = {
   /** The uid of this process; root is believed too. */
   readonly uid: number;

@@ -6,7 +6,7 @@ import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { readCheckpoints } from "./checkpoints.ts";
 import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
-import { discoveryFile, readHeadFile, type HeadReading, type HeadTrust } from "./head-file.ts";
+import { HEAD_OPERATIONS, type HeadOperations } from "./head-operations.ts";
 import { installLauncher } from "./install-launcher.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
@@ -23,7 +23,7 @@ export type StorageConfig = {
 type Job = { readonly userId: string; readonly submissionId: string };
 
 /** `tag` makes names of temporary files private to one call. */
-export type Operations = {
+export type Operations = HeadOperations & {
   readonly prepare: { readonly args: { readonly attempt: PreparedAttempt; readonly tag: string }; readonly result: null };
   readonly look: { readonly args: Job; readonly result: AttemptFiles };
   readonly revoke: {
@@ -40,7 +40,6 @@ export type Operations = {
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
   readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
   readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
-  readonly readHead: { readonly args: { readonly cluster: string; readonly trust: HeadTrust }; readonly result: HeadReading };
   readonly writeApi: { readonly args: { readonly cluster: string; readonly api: ApiRecord; readonly tag: string }; readonly result: null };
   readonly readProfiles: { readonly args: Record<string, never>; readonly result: readonly ProfileFile[] };
   readonly installLauncher: { readonly args: { readonly text: string; readonly tag: string }; readonly result: string };
@@ -51,6 +50,7 @@ export type OperationName = keyof Operations;
 type Table = { readonly [N in OperationName]: (config: StorageConfig, args: Operations[N]["args"]) => Operations[N]["result"] };
 
 const TABLE: Table = {
+  ...HEAD_OPERATIONS,
   prepare: ({ sharedRoot }, { attempt, tag }) => (prepareAttempt(sharedRoot, attempt, tag), null),
   look: ({ sharedRoot }, { userId, submissionId }) => lookAtAttempt(sharedRoot, userId, submissionId),
   revoke: ({ sharedRoot }, { userId, submissionId, claim }) => revokeAttempt(sharedRoot, userId, submissionId, claim),
@@ -64,7 +64,6 @@ const TABLE: Table = {
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),
   hasModel: (config, { id }) => cachedSnapshot(commonRoot(config), id) !== null,
   trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
-  readHead: ({ sharedRoot }, { cluster, trust }) => readHeadFile(discoveryFile(sharedRoot, cluster, "head.json"), trust),
   writeApi: ({ sharedRoot }, { cluster, api, tag }) => (writeApiFile(sharedRoot, cluster, api, tag), null),
   readProfiles: ({ sharedRoot }) => readProfileFiles(sharedRoot),
   installLauncher: ({ sharedRoot }, { text, tag }) => installLauncher(sharedRoot, text, tag),

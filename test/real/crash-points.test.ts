@@ -76,7 +76,7 @@ describe("on real Ray", () => {
     expect(waiting).toMatchObject({ state: "QUEUED", attempt: null, waiting: { code: "head_lost" } });
     ray = await startRealRay(pythonFrom("VERLPOOL_TEST_PYTHON"), {
       stateDir: state,
-      discoveryDir: join(early.root, "ray/discovery/local"),
+      sharedRoot: early.root,
     });
     await endsWell(server, early, taskId);
   });

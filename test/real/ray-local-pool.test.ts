@@ -68,7 +68,7 @@ async function statusOf(jobs: Clients["jobs"], id: string): Promise<string> {
 const reaches = (jobs: Clients["jobs"], id: string, status: string) => expect.poll(() => statusOf(jobs, id), PATIENCE).toBe(status);
 
 function headFile(ray: RealRay) {
-  return JSON.parse(readFileSync(join(ray.options.discoveryDir, "head.json"), "utf8")) as Record<string, unknown> & { seq: number };
+  return JSON.parse(readFileSync(ray.headFile, "utf8")) as Record<string, unknown> & { seq: number };
 }
 
 /** What must hold after every end of a pool. */
@@ -176,7 +176,7 @@ test.for((["userns", "none"] as const).filter(isPossible))(
 
 test("a start that is interrupted leaves no trace, and the next one works at once", async () => {
   const root = makeDir();
-  const over = { stateDir: join(root, "state"), discoveryDir: join(root, "discovery") };
+  const over = { stateDir: join(root, "state"), sharedRoot: root };
   const controller = new AbortController();
   const onProcesses = (processes: readonly unknown[]) => void (processes.length === 2 && controller.abort(new Error("interrupted")));
   const interrupted = startRealRay(pythonFrom("VERLPOOL_TEST_PYTHON"), { ...over, onProcesses }, controller.signal);

@@ -5,10 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock, Log } from "../../src/control/ports.ts";
+import { headFiles, ownTrust } from "../../src/main/agent/head-files.ts";
 import { type LocalPool, startLocalPool } from "../../src/pool/local-pool.ts";
 import type { LocalPoolOptions } from "../../src/pool/pool-options.ts";
 import { createRayCluster } from "../../src/ray/cluster-client.ts";
 import { createRayHttp } from "../../src/ray/ray-http.ts";
+import { discoveryFile } from "../../src/storage/head-file.ts";
+import { storageInProcess } from "../../src/storage/storage-client.ts";
 
 export const realClock: Clock = {
   now: () => Date.now(),
@@ -32,6 +35,7 @@ export function pythonFrom(variable: keyof typeof PACKAGES): string {
 export type RealRay = {
   readonly pool: LocalPool;
   readonly options: LocalPoolOptions;
+  readonly headFile: string;
   readonly warnings: readonly string[];
   /** Stops the pool and removes its directories. */
   readonly close: () => Promise<void>;
@@ -40,10 +44,11 @@ export type RealRay = {
 /** A pool of one worker with 16 logical CPUs and 4 logical GPUs, unless told otherwise. Every warning it logs is kept. */
 export async function startRealRay(
   python: string,
-  over: Partial<LocalPoolOptions> = {},
+  { sharedRoot, ...over }: Partial<LocalPoolOptions> & { readonly sharedRoot?: string } = {},
   signal: AbortSignal = new AbortController().signal,
 ): Promise<RealRay> {
   const root = mkdtempSync(join(tmpdir(), "real-ray-"));
+  const shared = sharedRoot ?? root;
   const warnings: string[] = [];
   const log: Log = {
     debug: () => undefined,
@@ -54,7 +59,7 @@ export async function startRealRay(
   const closers: (() => Promise<void>)[] = [];
   const options: LocalPoolOptions = {
     cluster: "local",
-    discoveryDir: join(root, "discovery"),
+    headFiles: headFiles(storageInProcess({ sharedRoot: shared, allowedSymlinkTargets: [] }).call, "local", ownTrust(null), realClock),
     stateDir: join(root, "state"),
     python,
     tempRoot: "/tmp",
@@ -88,6 +93,7 @@ export async function startRealRay(
     return {
       pool,
       options,
+      headFile: discoveryFile(shared, "local", "head.json"),
       warnings,
       close: async () => {
         await pool.stop();

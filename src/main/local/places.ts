@@ -14,7 +14,6 @@ export type Places = {
   /** On this machine's own disk, one for each root. */
   readonly stateDir: string;
   readonly logFile: string;
-  readonly discoveryDir: string;
 };
 
 export const CLUSTER = "local";
@@ -50,6 +49,5 @@ export function placesOf(root: string, environment: Environment): Places {
     configFile: join(runDir, "verlpool.yaml"),
     stateDir: join(stateHome(environment), `local-${own}`),
     logFile: join(root, "common", "logs", "up.log"),
-    discoveryDir: join(root, "ray", "discovery", CLUSTER),
   };
 }

@@ -12,6 +12,8 @@ import { type LocalPool, startLocalPool } from "../../pool/local-pool.ts";
 import { isAlive, type ProcessRecord, recordProcess } from "../../pool/process-record.ts";
 import { createRayCluster } from "../../ray/cluster-client.ts";
 import { createRayHttp } from "../../ray/ray-http.ts";
+import { storageInProcess } from "../../storage/storage-client.ts";
+import { headFiles, ownTrust } from "../agent/head-files.ts";
 import { clock, ids } from "../clock.ts";
 import { failpointFrom } from "../failpoints.ts";
 import { type Environment, loadConfig } from "../load-config.ts";
@@ -149,7 +151,8 @@ function startPool(
   return startLocalPool(
     {
       cluster: CLUSTER,
-      discoveryDir: places.discoveryDir,
+      // In this very process: the pool's storage is a disk of this machine.
+      headFiles: headFiles(storageInProcess({ sharedRoot: plan.root, allowedSymlinkTargets: [] }).call, CLUSTER, ownTrust(null), clock),
       stateDir: places.stateDir,
       python: plan.python,
       tempRoot: "/tmp",
