@@ -4,8 +4,10 @@ import { addAgents } from "./commands/agents.ts";
 import { addAttempt } from "./commands/attempt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
+import { addClean } from "./commands/clean.ts";
 import { addCurves } from "./commands/curves.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
+import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import type { Bind } from "./commands/leaf.ts";
 import { addList } from "./commands/list.ts";
@@ -81,6 +83,8 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDiagnose(program, bind);
   addLocal(program, bind);
   addAgents(program, bind);
+  addClean(program, bind);
+  addDoctor(program, bind);
   return program;
 }
 

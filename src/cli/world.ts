@@ -91,6 +91,22 @@ export type AgentOptions = {
 };
 export type AgentStatusOptions = AgentOptions & { readonly json: boolean };
 
+export type CleanOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly stateDir: string | null;
+  readonly dryRun: boolean;
+};
+
+export type DoctorOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly withJob: boolean;
+  readonly json: boolean;
+};
+
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
@@ -104,6 +120,8 @@ export type LocalCommands = {
   readonly start: (options: AgentOptions) => Promise<number>;
   readonly stop: (options: AgentOptions) => Promise<number>;
   readonly agentStatus: (options: AgentStatusOptions) => Promise<number>;
+  readonly clean: (options: CleanOptions) => Promise<number>;
+  readonly doctor: (options: DoctorOptions) => Promise<number>;
 };
 
 /** `log` is a path, or `-` for stdin; `rayMessage` "" = none. */

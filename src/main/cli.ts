@@ -12,8 +12,11 @@ import { startCommand } from "./agent/start-command.ts";
 import { agentStatusCommand } from "./agent/status-command.ts";
 import { stopCommand } from "./agent/stop-command.ts";
 import { runSupervisor, type SupervisePlan } from "./agent/supervisor.ts";
+import { cleanCommand } from "./local/clean-command.ts";
+import { answerQuestions } from "./doctor/peer.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { diagnoseFile } from "./local/diagnose-command.ts";
+import { doctorCommand } from "./local/doctor-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { takeEnvironment } from "./local/hidden-environment.ts";
 import { localRoot } from "./local/places.ts";
@@ -104,6 +107,8 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
     start: (options) => told(() => startCommand(options, environment, stderr, stopSignal())),
     stop: (options) => told(() => stopCommand(options, environment, stderr, stopSignal())),
+    clean: (options) => told(() => cleanCommand(options, environment, stdout, stopSignal())),
+    doctor: (options) => told(() => doctorCommand(options, environment, stdout, stopSignal())),
     agentStatus: (options) => told(() => agentStatusCommand(options, options.json, environment, stdout)),
   };
 }
@@ -123,6 +128,10 @@ async function internal(name: string | undefined, argument: string | undefined, 
       (text) => stderr.write(`verlpool: ${text}\n`),
       stopSignal("is ignored"),
     );
+  }
+  if (name === "doctor-peer") {
+    await answerQuestions(process.stdin, process.stdout);
+    return 0;
   }
   if (name === "supervise") {
     await takeEnvironment(process.stdin, process.env);

@@ -273,6 +273,8 @@ export function cliWorld(options: WorldOptions = {}) {
       start: unexpected,
       stop: unexpected,
       agentStatus: unexpected,
+      clean: unexpected,
+      doctor: unexpected,
       ...options.local,
     },
     diagnose: (wanted) => diagnoseFile(wanted, Readable.from([stdin])),

@@ -57,7 +57,7 @@ export function agentPlacesOf(id: Pick<AgentId, "home" | "name" | "root">): Agen
 }
 
 /** As the worker names itself: `^[a-z0-9][a-z0-9.-]{0,62}$` (docs/interfaces.md, Discovery). */
-function nodeNameOf(given: string | null): string {
+export function nodeNameOf(given: string | null): string {
   const plain = (given ?? hostname()).toLowerCase().replaceAll(/[^a-z0-9.-]/g, "-");
   return plain.replace(/^[^a-z0-9]+/, "").slice(0, 63) || "node";
 }
