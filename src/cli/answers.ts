@@ -1,5 +1,6 @@
 /** What each route answers, as types. The values are checked by the shapes of the route table; this names what comes out. */
 import type { z } from "zod";
+import type { ArtifactsWire } from "../contract/artifacts.ts";
 import type { PlanWire } from "../contract/plan.ts";
 import type * as r from "../contract/resources.ts";
 
@@ -32,6 +33,7 @@ export type JsonAnswers = {
   readonly prioritizeTask: r.TaskWire;
   readonly requeueTask: r.TaskWire;
   readonly retryTask: r.CreatedTaskWire;
+  readonly listArtifacts: ArtifactsWire;
   readonly readCurves: r.CurvesWire;
   readonly readQueue: r.QueueWire;
   readonly readUsage: z.infer<typeof r.UsageListWire>;

@@ -39,9 +39,11 @@ export type Api = {
   readonly open: (id: RouteId, input: CallInput) => Promise<HttpAnswer>;
 };
 
-/** `:plan`, `:cancel` stay as they are; what the caller filled in is encoded, so no id can leave its segment. */
+/** `:plan`, `:cancel` stay as they are; what the caller filled in is encoded, so no id can leave its segment; `{path}` keeps its slashes. */
 export function fillPath(template: string, values: { readonly [name: string]: string }): string {
-  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+  const encoded = (name: string): string =>
+    name === "path" ? (values[name] ?? "").split("/").map(encodeURIComponent).join("/") : encodeURIComponent(values[name] ?? "");
+  return template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encoded(name));
 }
 
 export function queryText(query: { readonly [name: string]: QueryValue }): string {

@@ -1,6 +1,7 @@
 /** From argv to an exit code. */
 import { Command, CommanderError } from "commander";
 import { addAgents } from "./commands/agents.ts";
+import { addArtifacts } from "./commands/artifacts.ts";
 import { addAttempt } from "./commands/attempt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
@@ -68,6 +69,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
     addShow,
     addLogs,
     addCurves,
+    addArtifacts,
     addEvents,
     addWait,
     addCancel,

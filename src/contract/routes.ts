@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import type { ProblemCode } from "./problem.ts";
+import { ArtifactsWire } from "./artifacts.ts";
 import { PlanWire } from "./plan.ts";
 import * as r from "./resources.ts";
 
@@ -449,6 +450,28 @@ export const ROUTES = {
     status: 200,
     answer: { kind: "sse-or-text" },
     errors: ["storage_unavailable"],
+  },
+  listArtifacts: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/artifacts",
+    access: "user",
+    summary: "Checkpoints, configuration, logs and debug files of a task, with sizes and paths",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(ArtifactsWire),
+    errors: ["storage_unavailable"],
+  },
+  readArtifact: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/artifacts/{path}",
+    access: "user",
+    summary: "One file of at most 8 MiB, as bytes; path as listed",
+    query: none,
+    body: null,
+    status: 200,
+    answer: { kind: "text" },
+    errors: ["not_found", "storage_unavailable"],
   },
   readCurves: {
     method: "GET",

@@ -6,6 +6,7 @@ import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPE
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
 import { type Admit, admission } from "./admission.ts";
+import { artifactRoutes } from "./artifact-routes.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Answer, RouteFunctions } from "./call.ts";
 import {
@@ -85,6 +86,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...taskRoutes(deps),
     ...logRoutes(deps),
     ...poolRoutes(deps),
+    ...artifactRoutes(deps),
     ...againRoutes(deps),
     ...operatorRoutes(deps),
     ...usageRoutes(deps),
@@ -148,10 +150,11 @@ function refuseUnknown(request: FastifyRequest, reply: FastifyReply): FastifyRep
   return sendRefusal(reply, { body, headers, unexpected: false });
 }
 
-/** `{task_id}:cancel` of the table as the router spells it: a parameter up to the colon, then a literal colon. */
+/** `{task_id}:cancel` of the table as the router spells it: a parameter up to the colon, then a literal colon; `{path}` at the end takes the rest. */
 export function routerPath(path: string): string {
   return path
     .replaceAll(":", "::")
+    .replace(/\{path\}$/, "*")
     .replaceAll(/\{(\w+)\}(?=::)/g, ":$1(^[^:/]+)")
     .replaceAll(/\{(\w+)\}/g, ":$1");
 }
@@ -159,7 +162,14 @@ export function routerPath(path: string): string {
 function allowedMethods(path: string): string[] {
   const routes: Route[] = Object.values(ROUTES);
   return routes
-    .filter((route) => new RegExp(`^${route.path.replaceAll(".", "\\.").replaceAll(/\{\w+\}/g, "[^/:]+")}$`).test(path))
+    .filter((route) =>
+      new RegExp(
+        `^${route.path
+          .replaceAll(".", "\\.")
+          .replace(/\{path\}$/, ".+")
+          .replaceAll(/\{\w+\}/g, "[^/:]+")}$`,
+      ).test(path),
+    )
     .map((route) => route.method);
 }
 

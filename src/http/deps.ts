@@ -1,4 +1,5 @@
 /** What the HTTP side is composed of; main/ makes it. */
+import type { ArtifactFiles } from "../domain/artifact.ts";
 import type { Authenticate } from "../control/authenticate.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Forecast } from "../control/forecast.ts";
@@ -16,6 +17,7 @@ export type HttpDeps = {
   readonly version: string;
   readonly store: Store;
   readonly files: JobFiles;
+  readonly artifacts: ArtifactFiles;
   readonly common: CommonFiles;
   readonly commands: CommandSource;
   readonly clock: Clock;

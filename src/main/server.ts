@@ -24,6 +24,7 @@ import { createRayCluster } from "../ray/cluster-client.ts";
 import { createRayJobs } from "../ray/jobs-client.ts";
 import { createDoorCheck } from "../ray/ray-door.ts";
 import { createRayHttp } from "../ray/ray-http.ts";
+import { artifactFiles } from "../storage/artifacts.ts";
 import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
@@ -139,6 +140,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     version: VERSION,
     store,
     files,
+    artifacts: artifactFiles(storage.call),
     common,
     commands,
     clock,

@@ -2,6 +2,8 @@
 import type { CheckpointReading, LogRange, PathCheck, PreparedAttempt } from "../control/ports.ts";
 import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
+import type { ArtifactListing, ArtifactRead } from "../domain/artifact.ts";
+import { listJobArtifacts, readJobArtifact } from "./artifacts.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { readCheckpoints } from "./checkpoints.ts";
@@ -39,6 +41,8 @@ export type Operations = HeadOperations & {
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
   readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
+  readonly listArtifacts: { readonly args: Job; readonly result: ArtifactListing };
+  readonly readArtifact: { readonly args: Job & { readonly path: string; readonly maxBytes: number }; readonly result: ArtifactRead };
   readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
   readonly writeApi: { readonly args: { readonly cluster: string; readonly api: ApiRecord; readonly tag: string }; readonly result: null };
   readonly readProfiles: { readonly args: Record<string, never>; readonly result: readonly ProfileFile[] };
@@ -63,6 +67,9 @@ const TABLE: Table = {
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),
   hasModel: (config, { id }) => cachedSnapshot(commonRoot(config), id) !== null,
+  listArtifacts: ({ sharedRoot }, { userId, submissionId }) => listJobArtifacts(sharedRoot, userId, submissionId),
+  readArtifact: ({ sharedRoot }, { userId, submissionId, path, maxBytes }) =>
+    readJobArtifact(sharedRoot, userId, submissionId, path, maxBytes),
   trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
   writeApi: ({ sharedRoot }, { cluster, api, tag }) => (writeApiFile(sharedRoot, cluster, api, tag), null),
   readProfiles: ({ sharedRoot }) => readProfileFiles(sharedRoot),

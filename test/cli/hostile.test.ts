@@ -146,6 +146,37 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
     ["curves", "3d4c", "--csv"],
     { readCurves: { json: { attempts: [{ attempt: 1, steps: [1], series: { [HOSTILE]: [1] } }], next_after_step: null } } },
   ],
+  [
+    ["artifacts", "3d4c"],
+    {
+      getTask: { json: task },
+      listArtifacts: {
+        json: {
+          artifacts: [
+            {
+              path: HOSTILE,
+              kind: "debug",
+              attempt: 1,
+              submission_id: HOSTILE,
+              bytes: 1,
+              files: 1,
+              modified_at: HOSTILE,
+              location: HOSTILE,
+              step: null,
+              complete: false,
+              why: HOSTILE,
+              downloadable: true,
+            },
+          ],
+          next_cursor: null,
+          total_bytes: 1,
+          truncated: true,
+          gone_attempts: [2],
+        },
+      },
+    },
+  ],
+  [["artifacts", "3d4c", "a01/x"], { getTask: { json: task }, readArtifact: { text: HOSTILE } }],
   [["logs", "3d4c", "--tail", "1"], { getTask: { json: task }, readLogs: { text: HOSTILE } }],
   [
     ["whoami"],

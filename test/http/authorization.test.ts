@@ -30,6 +30,7 @@ function registered(app: HttpWorld["app"]): readonly string[] {
         .join("")
         .replaceAll("(^[^:/]+)", "")
         .replaceAll(/(?<=\/):(\w+)/g, "{$1}")
+        .replace(/\/?\*$/, "/{path}")
         .replaceAll("::", ":");
       return methods.split(", ").flatMap((method) => (method === "" ? [] : [`${method} ${path}`]));
     });
@@ -66,10 +67,15 @@ describe("the authorization matrix", () => {
   });
   afterAll(() => world.close());
 
+  let lastTask = "";
   /** alice's, and such that the call can do what it is for; made anew for each call that needs one. */
   const PARAMETERS: { readonly [name: string]: () => Promise<string> } = {
     user_id: () => Promise.resolve("alice"),
-    task_id: () => world.submit(tokens.owner ?? ""),
+    task_id: async () => (lastTask = await world.submit(tokens.owner ?? "")),
+    path: async () => {
+      await bringTo(world, lastTask, "SUCCEEDED");
+      return "a01/logs/driver.log";
+    },
     token_id: async () => (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id,
     submission_id: async () => {
       const taskId = await world.submit(tokens.owner ?? "");

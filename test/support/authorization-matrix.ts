@@ -84,6 +84,8 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   prioritizeTask: row("task, changed", 200, () => ({ priority: -1 })),
   readLogs: row("task, read"),
   readCurves: row("task, read"),
+  listArtifacts: row("task, read"),
+  readArtifact: row("task, read"),
   readQueue: row("own, read"),
   readUsage: row("own, read"),
   pauseQueue: row("admin", 200, () => ({ reason: "maintenance" })),

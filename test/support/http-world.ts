@@ -19,6 +19,7 @@ import { createMeters } from "../../src/http/meters.ts";
 import type { TlsIdentity } from "../../src/http/tls-identity.ts";
 import { clock as realClock, ids } from "../../src/main/clock.ts";
 import { commandSource } from "../../src/main/command-source.ts";
+import { artifactFiles } from "../../src/storage/artifacts.ts";
 import { commonFiles } from "../../src/storage/common-files.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
 import { storageInProcess } from "../../src/storage/storage-client.ts";
@@ -117,6 +118,7 @@ export async function httpWorld(
     version: "test",
     store,
     files,
+    artifacts: artifactFiles(storage.call),
     common,
     commands,
     clock,

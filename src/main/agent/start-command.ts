@@ -89,7 +89,9 @@ async function settled(
       const agent = record.agent?.pid ?? -1;
       if (agent !== standing) since = clock.monotonicMs();
       standing = agent;
-      const isReady = agent === adopted || (record.role === "server" ? listeningSince(places, offset) !== null : clock.monotonicMs() - since > STANDS_AFTER_MS);
+      const isReady =
+        agent === adopted ||
+        (record.role === "server" ? listeningSince(places, offset) !== null : clock.monotonicMs() - since > STANDS_AFTER_MS);
       if (life === "runs" && isReady) return record;
     }
     await clock.sleep(LOOK_EVERY_MS, signal);
