@@ -4,6 +4,7 @@ import { root, type Runner, type Step, tool } from "./steps.ts";
 
 const STATIC_CHECKS: readonly Step[] = [
   { name: "types", command: process.execPath, args: [tool("tsc"), "-p", "."] },
+  { name: "types of the page", command: process.execPath, args: [tool("tsc"), "-p", "web"] },
   { name: "lint", command: process.execPath, args: [tool("oxlint"), "--deny-warnings"] },
   { name: "format", command: process.execPath, args: [tool("oxfmt"), "--check"] },
   { name: "dead code", command: process.execPath, args: [tool("knip")] },

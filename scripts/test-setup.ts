@@ -22,6 +22,9 @@ const SYSTEM: readonly (readonly [name: string, isThere: () => boolean])[] = [
   ["python3-venv", () => canRun("python3", ["-c", "import ensurepip, venv"])],
   ["util-linux", () => onPath("unshare") && onPath("setpriv")],
   ["procps", () => onPath("ps")],
+  ["chromium", () => onPath("chromium") || onPath("chromium-browser")],
+  // For the Chinese faces of the page.
+  ["fonts-noto-cjk", () => globSync("/usr/share/fonts/**/NotoSansCJK*").length > 0],
   ["openssh-server", () => existsSync("/usr/sbin/sshd")],
   ["openssh-client", () => onPath("ssh") && onPath("ssh-keygen")],
 ];

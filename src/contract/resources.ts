@@ -254,6 +254,9 @@ export const NodesWire = z
         gpus: z.object({ total: z.number(), free: z.number() }),
         cpus: z.object({ total: z.number(), free: z.number() }),
         tasks: z.array(z.string().nullable()).meta({ description: "Own task ids; null for a task of another user" }),
+        held: z
+          .array(z.object({ task_id: z.string().nullable(), gpus: z.number() }))
+          .meta({ description: "Who holds how many of its GPUs; null as in `tasks`" }),
         last_seen_at: Instant.nullable(),
       }),
     ),

@@ -487,6 +487,17 @@ export const ROUTES = {
     answer: json(r.CurvesWire),
     errors: ["storage_unavailable"],
   },
+  streamChanges: {
+    method: "GET",
+    path: "/api/v2/stream",
+    access: "user",
+    summary: "Ids of tasks as they change, as SSE: `tasks` with task_ids, or `missed` when everything is to be read anew",
+    query: none,
+    body: null,
+    status: 200,
+    answer: { kind: "sse-or-text" },
+    errors: [],
+  },
   readQueue: {
     method: "GET",
     path: "/api/v2/queue",

@@ -169,6 +169,8 @@ export type LimitReached = {
   readonly freeInMs: number | null;
 };
 
+export type TaskVersion = Pick<Task, "taskId" | "userId" | "version">;
+
 export type TaskStore = {
   /** A replay is answered before anything is checked anew: the world may have changed since the first answer. */
   readonly earlierAnswer: (userId: string, idempotency: Idempotency, now: number) => Promise<EarlierAnswer | null>;
@@ -195,6 +197,8 @@ export type TaskStore = {
   readonly list: (filter: TaskFilter, beforeSeq: number | null, limit: number) => Promise<Page<Task>>;
   /** All tasks that are not terminal, in ascending seq: what a tick reads. Never touches history. */
   readonly listOpen: () => Promise<readonly Task[]>;
+  /** Of all tasks that are not terminal, and of the newest, so that one which ends between two looks is seen as well. */
+  readonly versions: () => Promise<readonly TaskVersion[]>;
   readonly countByState: () => Promise<{ readonly [state in TaskState]: number }>;
   readonly attempts: (taskId: string) => Promise<readonly Attempt[]>;
   /** The newest attempt of each given task. */

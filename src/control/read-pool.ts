@@ -61,6 +61,8 @@ export type NodeRow = {
   readonly gpusFree: number;
   readonly cpusFree: number;
   readonly tasks: readonly (string | null)[];
+  /** In the order of `tasks`. */
+  readonly held: readonly { readonly taskId: string | null; readonly gpus: number }[];
 };
 
 export async function readNodes(store: Store, principal: Principal, nodes: readonly NodeView[]): Promise<readonly NodeRow[]> {
@@ -69,11 +71,14 @@ export async function readNodes(store: Store, principal: Principal, nodes: reado
   const free = new Map(freeCapacity(nodes, holds).map((node) => [node.node, node]));
   return nodes.map((node) => {
     const mine = holds.filter((hold) => hold.placement.some((part) => part.node === node.node));
+    const seen = (hold: Hold): string | null => (maySee(principal, hold) ? hold.taskId : null);
+    const gpusOf = (hold: Hold): number => hold.placement.reduce((sum, part) => sum + (part.node === node.node ? part.gpus : 0), 0);
     return {
       node,
       gpusFree: free.get(node.node)?.gpus ?? 0,
       cpusFree: free.get(node.node)?.cpus ?? 0,
-      tasks: mine.map((hold) => (maySee(principal, hold) ? hold.taskId : null)),
+      tasks: mine.map(seen),
+      held: mine.map((hold) => ({ taskId: seen(hold), gpus: gpusOf(hold) })),
     };
   });
 }

@@ -32,7 +32,7 @@ const BEGINNING = 19;
 const NOBODY: Principal = { kind: "user", userId: "", tokenId: "", scope: "metrics" };
 
 /** Throws AppError: rate_limited, what authentication says, admin_required, scope_required. */
-export type Admit = (route: Route, request: FastifyRequest) => Promise<Principal>;
+export type Admit = (route: Pick<Route, "access" | "method">, request: FastifyRequest) => Promise<Principal>;
 
 export function admission(deps: HttpDeps): Admit {
   const { perSecond, burst, failedLoginsPerMinute } = deps.settings.requests;
@@ -85,7 +85,7 @@ export function admission(deps: HttpDeps): Admit {
   };
 }
 
-function allowed(route: Route, principal: Principal): Principal {
+function allowed(route: Pick<Route, "access" | "method">, principal: Principal): Principal {
   const scope = route.access === "open" ? null : scopeProblem(principal, route.access, route.method !== "GET");
   if (scope !== null) throw new AppError("scope_required", scope);
   return principal;

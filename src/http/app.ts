@@ -23,10 +23,12 @@ import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
 import { againRoutes } from "./again-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
+import { registerPage } from "./page-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
 import { adminRequired } from "./refusal-log.ts";
 import { refusalFor, sendRefusal } from "./problem-reply.ts";
 import { parseJsonBody } from "./json-body.ts";
+import { streamRoutes } from "./stream-routes.ts";
 import { sourceAddress } from "./source-address.ts";
 import { singleHeader } from "./single-header.ts";
 import { taskRoutes } from "./task-routes.ts";
@@ -91,6 +93,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...operatorRoutes(deps),
     ...usageRoutes(deps),
     ...auditRoutes(deps),
+    ...streamRoutes(deps),
   };
   const common: Common = {
     admit: admission(deps),
@@ -98,6 +101,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     adminRequired: (request, principal) => adminRequired(deps.log, request, principal),
   };
   for (const [id, route] of Object.entries(ROUTES) as [RouteId, Route][]) register(app, common, route, functions[id] as AnyRouteFunction);
+  registerPage(app, deps.page, common.admit);
   return app;
 }
 

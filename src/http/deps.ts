@@ -12,6 +12,7 @@ import type { SubmitDeps } from "../control/submit-task.ts";
 import type { UserDeps } from "../control/users.ts";
 import type { RequestLimits } from "./admission.ts";
 import type { Meters } from "./meters.ts";
+import type { LoadPage } from "./page-routes.ts";
 
 export type HttpDeps = {
   readonly version: string;
@@ -32,6 +33,7 @@ export type HttpDeps = {
   readonly users: UserDeps;
   readonly submit: SubmitDeps;
   readonly meters: Meters;
+  readonly page: LoadPage;
   readonly settings: {
     readonly maxRunningTasks: number;
     readonly ignoredFields: readonly string[];

@@ -65,13 +65,14 @@ async function nodes(deps: HttpDeps, principal: Principal, request: PageRequest)
   const page = pageOf(all, ({ node }) => node.rayNodeId, request, deps.cursors, `nodes ${actorOf(principal)}`);
   return {
     head: headOf(view, deps.rayDoor().state === "open", principal),
-    nodes: page.rows.map(({ node, gpusFree, cpusFree, tasks }) => ({
+    nodes: page.rows.map(({ node, gpusFree, cpusFree, tasks, held }) => ({
       node: node.node,
       state: "joined",
       why: null,
       gpus: { total: node.gpusTotal, free: gpusFree },
       cpus: { total: node.cpusTotal, free: cpusFree },
       tasks,
+      held: held.map((one) => ({ task_id: one.taskId, gpus: one.gpus })),
       last_seen_at: null,
     })),
     next_cursor: page.nextCursor,

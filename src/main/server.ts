@@ -36,6 +36,7 @@ import { commandSource } from "./command-source.ts";
 import { IN_CLEAR, isLoopback } from "./exposure.ts";
 import { fixedHead, headFollower } from "./head-follower.ts";
 import { meteredRay } from "./metered-ray.ts";
+import { pageFiles } from "./page-files.ts";
 import { self } from "./self.ts";
 import { followTls, type LoadedTls, loadTls } from "./tls-files.ts";
 import { VERSION } from "./version.ts";
@@ -155,6 +156,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },
     meters,
+    page: pageFiles(log),
     settings: {
       maxRunningTasks: settings.maxRunningTasks,
       ignoredFields: settings.ignoredFields,

@@ -1,6 +1,6 @@
 /** What pages and ticks read of tasks. Each query has an index that keeps its cost apart from the length of the history. */
 import { type Kysely, sql } from "kysely";
-import type { Page, TaskFilter } from "../control/ports.ts";
+import type { Page, TaskFilter, TaskVersion } from "../control/ports.ts";
 import type { Attempt, Task, TaskEvent, TaskState } from "../domain/types.ts";
 import type { Dialect } from "./migrations/migration.ts";
 import { isStorable } from "./storable.ts";
@@ -78,6 +78,21 @@ export function openQuery(db: Kysely<Tables>) {
 export async function listOpenTasks(db: Kysely<Tables>): Promise<readonly Task[]> {
   const rows = await openQuery(db).execute();
   return rows.map(taskOf);
+}
+
+/** So many submissions may come and end between two looks. */
+const NEWEST = 50;
+
+export function versionsQuery(db: Kysely<Tables>) {
+  const columns = ["task_id", "user_id", "version"] as const;
+  const newest = db.selectFrom("tasks").select(columns).where("seq", ">", 0).orderBy("seq", "desc").limit(NEWEST);
+  return db.selectFrom("tasks").select(columns).where(OPEN).unionAll(db.selectFrom(newest.as("newest")).select(columns));
+}
+
+export async function taskVersions(db: Kysely<Tables>): Promise<readonly TaskVersion[]> {
+  const rows = await versionsQuery(db).execute();
+  // What is open and new is in both halves; to leave it out in SQL would walk all of the history.
+  return [...new Map(rows.map((row) => [row.task_id, { taskId: row.task_id, userId: row.user_id, version: row.version }])).values()];
 }
 
 /** Ids between `part` and the last text that begins with it. */

@@ -6,7 +6,7 @@ import { changePlan } from "./task-change.ts";
 import { countByState } from "./task-counts.ts";
 import { earlierAnswer, insertTaskPlan } from "./task-insert.ts";
 import { limitReached } from "./task-limits.ts";
-import { attemptsOf, eventsOf, findTasks, getTask, latestAttempts, listOpenTasks, listTasks } from "./task-reads.ts";
+import { attemptsOf, eventsOf, findTasks, getTask, latestAttempts, listOpenTasks, listTasks, taskVersions } from "./task-reads.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
 export function makeTaskStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): TaskStore {
@@ -20,6 +20,7 @@ export function makeTaskStore(read: Kysely<Tables>, write: WriteQueue["write"], 
     find: async (text, userId) => await findTasks(read, text, userId),
     list: async (filter, beforeSeq, limit) => await listTasks(read, dialect, filter, beforeSeq, limit),
     listOpen: async () => await listOpenTasks(read),
+    versions: async () => await taskVersions(read),
     countByState: async () => await countByState(read),
     attempts: async (taskId) => await attemptsOf(read, taskId),
     latestAttempts: async (taskIds) => await latestAttempts(read, taskIds),

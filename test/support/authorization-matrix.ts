@@ -86,6 +86,7 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   readCurves: row("task, read"),
   listArtifacts: row("task, read"),
   readArtifact: row("task, read"),
+  streamChanges: row("own, read"),
   readQueue: row("own, read"),
   readUsage: row("own, read"),
   pauseQueue: row("admin", 200, () => ({ reason: "maintenance" })),

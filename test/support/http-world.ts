@@ -15,6 +15,7 @@ import type { RequestLimits } from "../../src/http/admission.ts";
 import { createApp } from "../../src/http/app.ts";
 import { CONNECTION_LIMITS, type ConnectionLimits } from "../../src/http/connection.ts";
 import type { HttpDeps } from "../../src/http/deps.ts";
+import type { PageFiles } from "../../src/http/page-routes.ts";
 import { createMeters } from "../../src/http/meters.ts";
 import type { TlsIdentity } from "../../src/http/tls-identity.ts";
 import { clock as realClock, ids } from "../../src/main/clock.ts";
@@ -87,6 +88,7 @@ export async function httpWorld(
   limits: ConnectionLimits = CONNECTION_LIMITS,
   requests: RequestLimits = REQUESTS,
   tls: TlsIdentity | null = null,
+  page: PageFiles | null = null,
 ): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
@@ -139,6 +141,7 @@ export async function httpWorld(
     users,
     submit: { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } },
     meters: createMeters(),
+    page: () => Promise.resolve(page),
     settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000, requests },
   };
   const app = createApp(deps, limits, tls);

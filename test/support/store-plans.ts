@@ -6,7 +6,7 @@ import type { Tables } from "../../src/store/tables.ts";
 import type { AuditFilter } from "../../src/domain/audit.ts";
 import { auditQuery } from "../../src/store/audit-store.ts";
 import { nthNewestQuery } from "../../src/store/task-limits.ts";
-import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuery } from "../../src/store/task-reads.ts";
+import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuery, versionsQuery } from "../../src/store/task-reads.ts";
 
 const ALL: TaskFilter = { userId: null, states: null, workload: null, labels: {} };
 
@@ -24,6 +24,7 @@ export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly Name
     { name: "list of a user's rare state", query: list({ userId: "alice", states: ["CANCELED"] }), index: "tasks_user_state" },
     { name: "list of two states", query: list({ states: ["CANCELED", "RUNNING"] }), index: "tasks_state" },
     { name: "list of what is open", query: openQuery(db), index: "tasks_open" },
+    { name: "versions of what is open and newest", query: versionsQuery(db), index: "tasks_open" },
     { name: "find by prefix", query: partQuery(db, "task_id", "h12", null), index: "sqlite_autoindex_tasks_1" },
     { name: "find by prefix of a user", query: partQuery(db, "task_id", "mvp2-bob-", "bob"), index: "sqlite_autoindex_tasks_1" },
     { name: "find by suffix", query: partQuery(db, "id_reversed", "0012", null), index: "tasks_reversed" },

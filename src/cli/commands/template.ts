@@ -1,49 +1,7 @@
 import type { Command } from "commander";
+import { templateText, type Workload, WORKLOAD_TITLES, WORKLOADS } from "../../contract/template.ts";
 import type { Session } from "../session.ts";
 import { type Bind, leaf } from "./leaf.ts";
-
-const WORKLOADS = ["ppo", "grpo", "sft"] as const;
-type Workload = (typeof WORKLOADS)[number];
-
-const TITLE: { readonly [workload in Workload]: string } = {
-  ppo: "PPO: an actor and a critic learn from a reward",
-  grpo: "GRPO: several answers a prompt, rewarded against each other; no critic",
-  sft: "SFT: supervised fine-tuning on prompts and answers",
-};
-
-/** A TaskSpec that runs as it is on the pool of `verlpool up` after `verlpool prepare`. */
-export function templateText(workload: Workload): string {
-  const model = workload === "sft" ? "base" : "warm";
-  const data = workload === "sft" ? "gsm8k-demo-sft" : "gsm8k-demo";
-  const folder = `/private/common/datasets/${data}`;
-  return `# ${TITLE[workload]}
-# It runs as it is on the pool of \`verlpool up\`. Every path lies under /private/common, which all users share.
-workload: ${workload}
-
-# A verl source tree; several versions may lie side by side.
-code_path: /private/common/code/verl-0.9.1
-
-# A path under /private/common, or a Hugging Face repo id (Qwen/Qwen2.5-0.5B-Instruct) that lies in /private/common/hf.
-model_id: /private/common/models/verlpool-demo/${model}
-
-train_file: ${folder}/train.parquet
-${workload === "sft" ? "# Optional for sft.\n" : ""}val_file: ${folder}/test.parquet
-
-# The gang: all of it starts at once, or waits. Left out: 2 nodes of 4 GPUs.
-nnodes: 1
-n_gpus_per_node: 1
-
-# Both bind: training ends at whichever comes first. total_training_steps: null leaves only the epochs.
-total_epochs: 1
-total_training_steps: 4
-
-# Steps between checkpoints and between validations; -1 = only at the end, or never. 0 is refused.
-save_freq: 2
-test_freq: -1
-
-# Learning rate, batch sizes, lengths, engine …: the operator's profiles (verlpool profiles), chosen with submit --profile.
-`;
-}
 
 export async function runTemplate(session: Session, workload: Workload): Promise<number> {
   await session.world.stdout.write(templateText(workload));
@@ -53,7 +11,7 @@ export async function runTemplate(session: Session, workload: Workload): Promise
 export function addTemplate(program: Command, bind: Bind): void {
   const template = program.command("template").description("A commented TaskSpec to start from, on stdout");
   for (const workload of WORKLOADS)
-    leaf(template, workload, TITLE[workload], [`verlpool template ${workload} > ${workload}.yaml`]).action(() =>
+    leaf(template, workload, WORKLOAD_TITLES[workload], [`verlpool template ${workload} > ${workload}.yaml`]).action(() =>
       bind((session) => runTemplate(session, workload)),
     );
 }
