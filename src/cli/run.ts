@@ -18,6 +18,7 @@ import { addLogs } from "./commands/logs.ts";
 import { addNodes } from "./commands/nodes.ts";
 import { addOrder } from "./commands/order.ts";
 import { addPlan } from "./commands/plan.ts";
+import { addPool } from "./commands/pool.ts";
 import { addProfiles } from "./commands/profiles.ts";
 import { addQueue } from "./commands/queue.ts";
 import { addRetry } from "./commands/retry.ts";
@@ -85,6 +86,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDiagnose(program, bind);
   addLocal(program, bind);
   addAgents(program, bind);
+  addPool(program, bind);
   addClean(program, bind);
   addDoctor(program, bind);
   return program;

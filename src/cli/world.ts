@@ -107,6 +107,19 @@ export type DoctorOptions = {
   readonly json: boolean;
 };
 
+/** `pool apply|status|stop FILE`. */
+export type PoolHostsOptions = {
+  readonly verb: "apply" | "status" | "stop";
+  readonly file: string;
+  /** Names of hosts; [] = all of the file. */
+  readonly only: readonly string[];
+  readonly sshConfig: string | null;
+  readonly json: boolean;
+  /** Null = one round. */
+  readonly watchEveryS: number | null;
+  readonly force: boolean;
+};
+
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
@@ -116,6 +129,7 @@ export type LocalCommands = {
   readonly prepare: (options: PrepareOptions) => Promise<number>;
   readonly demo: (options: DemoOptions) => Promise<number>;
   readonly pull: (options: PullOptions) => Promise<number>;
+  readonly poolHosts: (options: PoolHostsOptions) => Promise<number>;
   readonly configShow: (options: ConfigShowOptions) => Promise<number>;
   readonly start: (options: AgentOptions) => Promise<number>;
   readonly stop: (options: AgentOptions) => Promise<number>;

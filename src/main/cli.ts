@@ -20,6 +20,7 @@ import { doctorCommand } from "./local/doctor-command.ts";
 import { downCommand, statusCommand } from "./local/down-command.ts";
 import { takeEnvironment } from "./local/hidden-environment.ts";
 import { localRoot } from "./local/places.ts";
+import { poolHostsCommand } from "./local/pool-apply-command.ts";
 import { prepareCommand } from "./local/prepare-command.ts";
 import { pullCommand } from "./local/pull-command.ts";
 import { runUp, upCommand, type UpPlan } from "./local/up-command.ts";
@@ -104,6 +105,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     prepare: (options) => told(() => prepareCommand(localRoot(options.root, environment), options, environment, stderr, stopSignal())),
     demo: (options) => told(() => demoCommand(options, environment, stdout, stderr)),
     pull: (options) => told(() => pullCommand(options, environment, stdout, stderr, stopSignal())),
+    poolHosts: (options) => told(() => poolHostsCommand(options, environment, stdout, stderr, stopSignal())),
     configShow: (options) => told(() => configShowCommand(options, environment, stdout, stderr)),
     start: (options) => told(() => startCommand(options, environment, stderr, stopSignal())),
     stop: (options) => told(() => stopCommand(options, environment, stderr, stopSignal())),

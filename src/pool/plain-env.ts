@@ -54,6 +54,11 @@ export function hubEnv(environment: Environment): Record<string, string> {
   return passed(environment, [PLAIN, DOWNLOAD, HUB]);
 }
 
+/** For OpenSSH's client: where its configuration, its agent and its helper programs are. */
+export function sshEnv(environment: Environment): Record<string, string> {
+  return passed(environment, [PLAIN, { names: ["PATH", "SSH_AUTH_SOCK", "SSH_AGENT_PID", "KRB5CCNAME"], prefixes: [] }]);
+}
+
 /** For a process of our own that is given the rest another way (main/local/hidden-environment.ts). */
 export function visibleEnv(environment: Environment): Record<string, string> {
   const own = ["PATH", "TMPDIR", "NODE_V8_COVERAGE", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "NODE_OPTIONS"];

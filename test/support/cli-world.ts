@@ -269,6 +269,7 @@ export function cliWorld(options: WorldOptions = {}) {
       prepare: unexpected,
       demo: unexpected,
       pull: unexpected,
+      poolHosts: unexpected,
       configShow: unexpected,
       start: unexpected,
       stop: unexpected,
