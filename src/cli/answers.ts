@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { ArtifactsWire } from "../contract/artifacts.ts";
 import type { PlanWire } from "../contract/plan.ts";
+import type { CurvesWire, WhyWire } from "../contract/insight.ts";
 import type * as r from "../contract/resources.ts";
 
 export type EventView = z.infer<typeof r.EventWire>;
@@ -33,8 +34,9 @@ export type JsonAnswers = {
   readonly prioritizeTask: r.TaskWire;
   readonly requeueTask: r.TaskWire;
   readonly retryTask: r.CreatedTaskWire;
+  readonly readCurves: CurvesWire;
+  readonly explainTask: WhyWire;
   readonly listArtifacts: ArtifactsWire;
-  readonly readCurves: r.CurvesWire;
   readonly readQueue: r.QueueWire;
   readonly readUsage: z.infer<typeof r.UsageListWire>;
   readonly pauseQueue: z.infer<typeof r.PausedWire>;

@@ -12,12 +12,20 @@ const LogEvent = z.object({ attempt: z.number(), offset: z.number(), text: z.str
 const AttemptEvent = z.object({ attempt: z.number() });
 const EndEvent = z.object({ state: z.string() });
 
-export type FollowOptions = { readonly taskId: string; readonly attempt: string | null; readonly tail: number | null };
+export type FollowOptions = {
+  readonly taskId: string;
+  readonly attempt: string | null;
+  readonly tail: number | null;
+  readonly since?: string | null;
+  readonly grep?: string | null;
+};
 
 export type FollowSink = {
   /** Bytes of the log, each once and in order. `event` is the whole event, for --json. */
   readonly log: (bytes: Uint8Array, event: unknown) => Promise<void>;
   readonly attempt: (attempt: number, event: unknown) => Promise<void>;
+  /** The log was cut or replaced; what comes next is from its beginning. */
+  readonly truncated: (attempt: number, event: unknown) => Promise<void>;
 };
 
 /** A stream that lived so long was a good one, also when the task had nothing to say. */
@@ -44,6 +52,10 @@ async function take(event: ServerEvent, at: Position, sink: FollowSink): Promise
   if (event.event === "attempt") {
     const { attempt } = parse(AttemptEvent, event);
     await sink.attempt(attempt, { event: "attempt", attempt });
+  } else if (event.event === "truncated") {
+    const { attempt } = parse(AttemptEvent, event);
+    if (attempt === at.attempt) Object.assign(at, { end: 0, lastId: `${attempt}:0` });
+    await sink.truncated(attempt, { event: "truncated", attempt });
   } else if (event.event === "log") {
     const log = parse(LogEvent, event);
     const bytes = newBytes(log, at);
@@ -60,7 +72,13 @@ async function once(api: Api, options: FollowOptions, at: Position, sink: Follow
   const resumed = at.lastId !== "";
   const answer = await api.open("readLogs", {
     path: { task_id: options.taskId },
-    query: { follow: "true", attempt: options.attempt, tail: resumed ? null : options.tail },
+    query: {
+      follow: "true",
+      attempt: options.attempt,
+      tail: resumed ? null : options.tail,
+      since: resumed ? null : options.since,
+      grep: options.grep,
+    },
     headers: { accept: "text/event-stream", ...(resumed ? { "last-event-id": at.lastId } : {}) },
     about: options.taskId,
     signal,

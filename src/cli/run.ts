@@ -29,6 +29,7 @@ import { addToken } from "./commands/token.ts";
 import { addUsage } from "./commands/usage.ts";
 import { addUser } from "./commands/user.ts";
 import { addWait } from "./commands/wait.ts";
+import { addWhy } from "./commands/why.ts";
 import { EXIT, usageError } from "./problem-error.ts";
 import { openSession } from "./session.ts";
 import { visibleLines } from "./visible.ts";
@@ -68,6 +69,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
     addSubmit,
     addList,
     addShow,
+    addWhy,
     addLogs,
     addCurves,
     addArtifacts,
@@ -86,7 +88,6 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDiagnose(program, bind);
   addLocal(program, bind);
   addAgents(program, bind);
-  addPool(program, bind);
   addClean(program, bind);
   addDoctor(program, bind);
   return program;

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import { TASK_STATES } from "../domain/task-state.ts";
 
-const Instant = z.string().meta({ description: "RFC 3339 UTC with milliseconds", format: "date-time" });
+export const Instant = z.string().meta({ description: "RFC 3339 UTC with milliseconds", format: "date-time" });
 const Labels = z.record(z.string(), z.string());
 
 export const TaskStateWire = z.enum(TASK_STATES);
@@ -295,13 +295,3 @@ export const AuditListWire = listOf("audit", AuditWire).meta({ id: "AuditList" }
 export const EventListWire = listOf("events", EventWire).meta({ id: "EventList" });
 export const AttemptListWire = listOf("attempts", AttemptWire).meta({ id: "AttemptList" });
 export const ProfileListWire = listOf("profiles", ProfileWire).meta({ id: "ProfileList" });
-
-export const CurvesWire = z
-  .object({
-    attempts: z.array(
-      z.object({ attempt: z.int(), steps: z.array(z.int()), series: z.record(z.string(), z.array(z.number().nullable())) }),
-    ),
-    next_after_step: z.int().nullable(),
-  })
-  .meta({ id: "Curves" });
-export type CurvesWire = z.infer<typeof CurvesWire>;

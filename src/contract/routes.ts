@@ -4,9 +4,11 @@
  */
 import { z } from "zod";
 import { AUDIT_ACTIONS } from "../domain/audit.ts";
+import { MAX_PATTERN_CHARS } from "../domain/line-pattern.ts";
 import type { ProblemCode } from "./problem.ts";
 import { ArtifactsWire } from "./artifacts.ts";
 import { PlanWire } from "./plan.ts";
+import { CurvesWire, WhyWire } from "./insight.ts";
 import * as r from "./resources.ts";
 
 /** open: nobody is asked; any: any valid token (also scope metrics); user: a user's or the admin's; admin: the admin only. */
@@ -441,9 +443,16 @@ export const ROUTES = {
         .string()
         .regex(/^(latest|all|[1-9]\d{0,5})$/)
         .default("latest"),
-      tail: whole(0, 10_000).optional(),
-      offset: whole(0).optional(),
-      limit: whole(1, 1_048_576).optional(),
+      tail: whole(0, 10_000).optional().meta({ description: "Only the last lines" }),
+      offset: whole(0).optional().meta({ description: "From this byte on" }),
+      limit: whole(1, 1_048_576).optional().meta({ description: "At most so many bytes" }),
+      since: z.iso.datetime({ offset: true }).optional().meta({ description: "Only what was written after this instant, to 5 s" }),
+      grep: z
+        .string()
+        .min(1)
+        .max(MAX_PATTERN_CHARS)
+        .optional()
+        .meta({ description: "Only lines that match: text, or a regular expression without references and look-around" }),
       follow: z.enum(["true", "false"]).default("false"),
     }),
     body: null,
@@ -479,13 +488,28 @@ export const ROUTES = {
     access: "user",
     summary: "Training metrics a step, from verl's own file logger",
     query: z.strictObject({
-      key: z.union([z.string(), z.array(z.string())]).optional(),
-      after_step: whole(0).optional(),
+      key: z
+        .union([z.string(), z.array(z.string())])
+        .optional()
+        .meta({ description: "Only these keys (repeat)" }),
+      after_step: whole(0).optional().meta({ description: "Only later steps: next_after_step of the answer before" }),
+      view: z.enum(["attempts", "line"]).default("attempts").meta({ description: "Each attempt, or all of them as one line" }),
     }),
     body: null,
     status: 200,
-    answer: json(r.CurvesWire),
+    answer: json(CurvesWire),
     errors: ["storage_unavailable"],
+  },
+  explainTask: {
+    method: "GET",
+    path: "/api/v2/tasks/{task_id}/why",
+    access: "user",
+    summary: "Why it waits, how it runs, or how it ended: one answer that fits a screen",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(WhyWire),
+    errors: [],
   },
   streamChanges: {
     method: "GET",

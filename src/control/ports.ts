@@ -1,6 +1,8 @@
 /** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
 import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/audit.ts";
 import type { Checkpoints, CheckpointShape } from "../domain/checkpoint.ts";
+import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
+import type { FileTime } from "../domain/insight/pace.ts";
 import type {
   Attempt,
   AttemptFiles,
@@ -28,6 +30,7 @@ import type {
 } from "../domain/types.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
+import type { NodeStore } from "./node-ports.ts";
 
 export type Clock = {
   /** Wall clock, epoch ms: for people only. */
@@ -330,6 +333,30 @@ export type JobFiles = {
   readonly checkpoints: (userId: string, submissionId: string, shape: CheckpointShape) => Promise<CheckpointReading>;
   /** Writes and fsyncs a probe to the same storage; throws when it does not answer. */
   readonly probe: () => Promise<void>;
+};
+
+/** `marks`: for each line in `bytes` its place in the file and its length, one after another. */
+export type LogScan = LogRange & { readonly marks: readonly number[] };
+
+export type LogPlace = { readonly start: number; readonly size: number };
+
+/** What logs tell beyond their bytes; every call has a deadline and throws StorageTrouble. A missing log is an empty one. */
+export type LogFiles = {
+  /** Where the last lines begin, or what was written after an instant (`since`, epoch ms; to 5 s, and rather too early than too late). */
+  readonly seek: (
+    userId: string,
+    submissionId: string,
+    from: { readonly lines: number; readonly maxBytes: number } | { readonly since: number },
+  ) => Promise<LogPlace>;
+  /** Lines that match `pattern` (domain/line-pattern.ts) from `offset` on, at most 1 MiB of them; one call reads a bounded part. Go on at `end`. */
+  readonly scan: (
+    userId: string,
+    submissionId: string,
+    request: { readonly pattern: string; readonly offset: number; readonly maxLines: number; readonly lastLine: boolean },
+  ) => Promise<LogScan>;
+  /** How far the files had grown when, newest last; [] where no launcher wrote it. */
+  readonly times: (userId: string, submissionId: string) => Promise<readonly FileTime[]>;
+  readonly diagnose: (userId: string, submissionId: string, rayMessage: string) => Promise<Diagnosis>;
 };
 
 export type PathCheck =

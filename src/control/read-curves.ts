@@ -1,34 +1,72 @@
-/** Training metrics of a task a step, from verl's own file logger in each attempt's directory. */
-import { type MetricPoint, parseMetricLine } from "../domain/insight/training-log.ts";
+/** A page of a task's metrics: its attempts one by one, or the one line that they make. */
+import { type Series, sliceSteps } from "../domain/insight/series.ts";
+import type { Segment } from "../domain/insight/stitch.ts";
 import type { Task } from "../domain/types.ts";
-import type { JobFiles, Store } from "./ports.ts";
+import type { Insight } from "./insight.ts";
 
-/** Points a file may hold before reading stops: 1 MiB reads, 256 MiB at most. */
-const MAX_READS = 256;
+/** Numbers in one answer: what is more comes with the next page. */
+const MAX_VALUES = 200_000;
 
-export type AttemptCurves = { readonly attempt: number; readonly points: readonly MetricPoint[] };
+export type Columns = {
+  readonly steps: readonly number[];
+  /** Null = no finite value at that step. */
+  readonly series: { readonly [key: string]: readonly (number | null)[] };
+};
 
-export async function readCurves(store: Store, files: JobFiles, task: Task, afterStep: number): Promise<readonly AttemptCurves[]> {
-  const curves: AttemptCurves[] = [];
-  for (const attempt of await store.tasks.attempts(task.taskId)) {
-    const points = await readPoints(files, task.userId, attempt.submissionId);
-    curves.push({ attempt: attempt.attempt, points: points.filter((point) => point.step > afterStep) });
-  }
-  return curves;
+export type CurvesQuery = {
+  readonly afterStep: number;
+  /** Null = all. */
+  readonly keys: readonly string[] | null;
+  readonly view: "attempts" | "line";
+};
+
+export type Curves = {
+  readonly attempts: readonly (Columns & { readonly attempt: number })[];
+  readonly line: (Columns & { readonly segments: readonly Segment[] }) | null;
+  readonly keys: readonly string[];
+  readonly every: number;
+  readonly complete: boolean;
+  readonly nextAfterStep: number | null;
+};
+
+export async function readCurves(insight: Insight, task: Task, query: CurvesQuery): Promise<Curves> {
+  const { attempts, line, complete } = await insight.task(task);
+  const shown = query.view === "line" ? [line.series] : attempts.map(({ series }) => series);
+  const keys = [...new Set(shown.flatMap((series) => [...series.columns.keys()]))].toSorted();
+  const upTo = lastStepOfPage(shown, query, keys.length);
+  const columns = (series: Series): Columns => columnsOf(sliceSteps(series, query.afterStep, upTo), query.keys);
+  const steps = shown.flatMap((series) => sliceSteps(series, query.afterStep, upTo).steps.at(-1) ?? []);
+  return {
+    attempts:
+      query.view === "line"
+        ? []
+        : attempts
+            .filter(({ attempt }) => attempt.startedAt !== null)
+            .map(({ attempt, series }) => ({ attempt: attempt.attempt, ...columns(series) })),
+    line: query.view === "line" ? { ...columns(line.series), segments: line.segments } : null,
+    keys,
+    every: Math.max(1, ...shown.map(({ every }) => every)),
+    complete,
+    nextAfterStep: steps.length === 0 ? null : Math.max(...steps),
+  };
 }
 
-/** A logger writes a step more than once (validation apart from training): the lines of one step are one point. */
-async function readPoints(files: JobFiles, userId: string, submissionId: string): Promise<readonly MetricPoint[]> {
-  const byStep = new Map<number, MetricPoint>();
-  let offset = 0;
-  for (let i = 0; i < MAX_READS; i += 1) {
-    const range = await files.readMetrics(userId, submissionId, offset);
-    if (range.end === offset) break;
-    offset = range.end;
-    for (const line of new TextDecoder().decode(range.bytes).split("\n")) {
-      const point = parseMetricLine(line);
-      if (point !== null) byStep.set(point.step, { step: point.step, data: { ...byStep.get(point.step)?.data, ...point.data } });
-    }
-  }
-  return [...byStep.values()].toSorted((a, b) => a.step - b.step);
+/** All attempts are cut at the same step, so that `after_step` means the same for each. */
+function lastStepOfPage(shown: readonly Series[], { afterStep, keys }: CurvesQuery, known: number): number {
+  const room = Math.max(1, Math.floor(MAX_VALUES / Math.max(1, keys?.length ?? known)));
+  const steps = shown.flatMap((series) => series.steps.filter((step) => step > afterStep)).toSorted((a, b) => a - b);
+  return steps[room - 1] ?? Number.POSITIVE_INFINITY;
+}
+
+function columnsOf(series: Series, keys: readonly string[] | null): Columns {
+  const names = keys ?? [...series.columns.keys()].toSorted();
+  const column = (name: string): (number | null)[] => {
+    const values = series.columns.get(name);
+    return series.steps.map((_, at) => finite(values?.[at]));
+  };
+  return { steps: series.steps, series: Object.fromEntries(names.map((name) => [name, column(name)])) };
+}
+
+function finite(value: number | undefined): number | null {
+  return value !== undefined && Number.isFinite(value) ? value : null;
 }

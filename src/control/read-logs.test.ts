@@ -1,9 +1,11 @@
-/** Logs and curves from the job directories, as callers get them. */
-import { appendFileSync } from "node:fs";
+/** Logs from the job directories, as callers get them. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { makeSchedulerWorld, type SchedulerWorld, type Start } from "../../test/support/scheduler-world.ts";
-import { readCurves } from "./read-curves.ts";
-import { followLog, type FollowFrom, type LogDeps, type LogEvent, readAllLogs, readLog } from "./read-logs.ts";
+import { logFiles } from "../storage/log-files.ts";
+import { storageInProcess } from "../storage/storage-client.ts";
+import { type LogDeps, type LogRequest, readAllLogs, readLog } from "./read-logs.ts";
 
 const SHORTAGE = "Total available GPUs 0 is less than total desired GPUs 1\n";
 
@@ -11,7 +13,8 @@ let world: SchedulerWorld;
 let deps: LogDeps;
 beforeEach(async () => {
   world = await makeSchedulerWorld();
-  deps = { store: world.store, files: world.files, clock: world.clock };
+  const logs = logFiles(storageInProcess({ sharedRoot: world.root, allowedSymlinkTargets: [] }).call);
+  deps = { store: world.store, files: world.files, logs, clock: world.clock };
 });
 afterEach(() => world.close());
 
@@ -34,10 +37,12 @@ function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+const request = (from: LogRequest["from"], grep: string | null = null, limit = 1_000_000): LogRequest => ({ from, limit, grep });
+
 describe("the log of a task", () => {
   it("is empty before it starts", async () => {
     const task = await world.submit();
-    expect(await readLog(deps, task, "latest", { tail: 10 })).toMatchObject({ attempt: 0, start: 0, end: 0 });
+    expect(await readLog(deps, task, "latest", request({ tail: 10 }))).toMatchObject({ attempt: 0, start: 0, end: 0 });
     expect((await readAllLogs(deps, task, 10)).bytes).toHaveLength(0);
   });
 
@@ -47,121 +52,41 @@ describe("the log of a task", () => {
     const next = await second(taskId, start);
     next.launcher.writeLog("three\nfour\n");
     const task = await world.task(taskId);
-    const tail = await readLog(deps, task, "latest", { tail: 1 });
+    const tail = await readLog(deps, task, "latest", request({ tail: 1 }));
     expect([tail.attempt, text(tail.bytes), tail.start, tail.end]).toEqual([2, "four\n", 6, 11]);
-    expect(text((await readLog(deps, task, 1, { offset: 4, limit: 3 })).bytes)).toBe("two");
-    await expect(readLog(deps, task, 3, { tail: 1 })).rejects.toMatchObject({ code: "not_found" });
+    expect(text((await readLog(deps, task, 1, request({ offset: 4 }, null, 3))).bytes)).toBe("two");
+    await expect(readLog(deps, task, 3, request({ tail: 1 }))).rejects.toMatchObject({ code: "not_found" });
     const all = text((await readAllLogs(deps, task, 100)).bytes);
     expect(all).toMatch(/attempt 1 \(mvp2-.*--a01\)[^]*two[^]*attempt 2 \(mvp2-.*--a02\)[^]*four\n$/);
   });
-});
 
-describe("a log that is followed", () => {
-  async function collect(
-    taskId: string,
-    from: FollowFrom,
-    until: (events: readonly LogEvent[]) => boolean | Promise<boolean>,
-  ): Promise<LogEvent[]> {
-    const stop = new AbortController();
-    const events: LogEvent[] = [];
-    try {
-      for await (const event of followLog(deps, taskId, from, 100, stop.signal)) {
-        events.push(event);
-        if (await until(events)) break;
-        if (event.kind === "idle") setImmediate(() => world.clock.advance(500));
-      }
-    } finally {
-      stop.abort();
-    }
-    return events;
-  }
-
-  const lines = (events: readonly LogEvent[]): string => events.map((event) => (event.kind === "log" ? text(event.bytes) : "")).join("");
-
-  it("gives what is written as it comes, goes over to the next attempt, and ends with the task after every byte", async () => {
+  it("is filtered by a pattern: in all of it, in its last lines, or in all attempts, and says how far it has looked", async () => {
     const { taskId, start } = await running();
-    start.launcher.writeLog("one\ntw");
-    let step = 0;
-    const events = await collect(taskId, null, async (seen) => {
-      if (seen.at(-1)?.kind !== "idle") return false;
-      step += 1;
-      if (step === 1) {
-        expect(lines(seen)).toBe("one\ntw");
-        start.launcher.writeLog("o\n");
-      }
-      if (step === 2) (await second(taskId, start)).launcher.writeLog("three");
-      if (step === 4) {
-        world.lastStart().finish();
-        await world.passUntilState(taskId, "SUCCEEDED");
-      }
-      return false;
-    });
-    expect(lines(events)).toBe(`one\ntwo\n${SHORTAGE}three`);
-    expect(events.flatMap((event) => (event.kind === "attempt" ? [event.attempt] : []))).toEqual([1, 2]);
-    expect(events.at(-1)).toEqual({ kind: "end", state: "SUCCEEDED" });
-  });
-
-  it("starts where it was left", async () => {
-    const { taskId, start } = await running();
-    start.launcher.writeLog("one\ntwo\n");
-    start.finish();
-    await world.passUntilState(taskId, "SUCCEEDED");
-    const events = await collect(taskId, { attempt: 1, offset: 4 }, () => false);
-    expect(events).toMatchObject([
-      { kind: "log", attempt: 1, offset: 4, end: 8 },
-      { kind: "end", state: "SUCCEEDED" },
-    ]);
-  });
-
-  it("a progress bar without line ends is given as it comes, and no character is cut", async () => {
-    const { taskId, start } = await running();
-    const bar = "\r训练 10%|█";
-    const bytes = new TextEncoder().encode(bar);
-    start.launcher.writeLog("");
-    const file = `${start.launcher.jobDir}/logs/driver.log`;
-    appendFileSync(file, bytes.subarray(0, bytes.length - 1));
-    let completed = false;
-    const events = await collect(taskId, null, (seen) => {
-      if (seen.at(-1)?.kind !== "idle") return false;
-      if (completed) return true;
-      completed = true;
-      appendFileSync(file, bytes.subarray(bytes.length - 1));
-      return false;
-    });
-    const parts = events.flatMap((event) => (event.kind === "log" ? [new TextDecoder("utf-8", { fatal: true }).decode(event.bytes)] : []));
-    expect(parts).toEqual(["\r训练 10%|", "█"]);
-  });
-
-  it("of a task that was canceled while it waited ends at once", async () => {
-    const { taskId } = await world.submit();
-    await world.cancel(taskId);
-    expect(await collect(taskId, null, () => false)).toEqual([{ kind: "end", state: "CANCELED" }]);
-  });
-});
-
-describe("curves", () => {
-  it("are the steps of each attempt; several lines of one step are one point", async () => {
-    const { taskId, start } = await running();
-    start.launcher.writeMetrics(
-      { step: 1, data: { "train/loss": 3 } },
-      { step: 1, data: { "val/loss": 4 } },
-      { step: 2, data: { "train/loss": 2 } },
-    );
+    start.launcher.writeLog("error one\nfine\nerror two\n");
     const next = await second(taskId, start);
-    next.launcher.writeMetrics({ step: 2, data: { "train/loss": 1.5 } });
+    next.launcher.writeLog("fine\nERROR three");
     const task = await world.task(taskId);
-    expect(await readCurves(world.store, world.files, task, -1)).toEqual([
-      {
-        attempt: 1,
-        points: [
-          { step: 1, data: { "train/loss": 3, "val/loss": 4 } },
-          { step: 2, data: { "train/loss": 2 } },
-        ],
-      },
-      { attempt: 2, points: [{ step: 2, data: { "train/loss": 1.5 } }] },
-    ]);
-    expect((await readCurves(world.store, world.files, task, 1)).flatMap((curve) => curve.points.map((point) => point.step))).toEqual([
-      2, 2,
-    ]);
+    const all = await readLog(deps, task, 1, request({ offset: 0 }, "^error"));
+    expect([text(all.bytes), all.end]).toEqual(["error one\nerror two\n", all.size]);
+    expect(text((await readLog(deps, task, "latest", request({ offset: 0 }, "(?i)error"))).bytes)).toBe("ERROR three");
+    expect(text((await readLog(deps, task, 1, request({ tail: 2 }, "error"))).bytes)).toBe("error two\n");
+    expect(text((await readAllLogs(deps, task, 100, "(?i)ERROR")).bytes)).toMatch(/a01[^]*error one\nerror two\n[^]*a02[^]*ERROR three$/);
+    await expect(readLog(deps, task, 1, request({ offset: 0 }, "(x"))).rejects.toMatchObject({ code: "bad_parameter" });
+  });
+
+  it("from an instant on is what was written after it, as the launcher noted; all of it where none did", async () => {
+    const { taskId, start } = await running();
+    start.launcher.writeLog("old\nnew\n");
+    const task = await world.task(taskId);
+    const since = async (at: number): Promise<string> => text((await readLog(deps, task, 1, request({ since: at }))).bytes);
+    expect(await since(5_000)).toBe("old\nnew\n");
+    const record = (at: number, bytes: number): string => `${String(at).padStart(15)} ${String(bytes).padStart(20)} ${"0".padStart(20)}\n`;
+    writeFileSync(join(start.launcher.jobDir, "logs/times"), record(1_000, 2) + record(5_000, 4) + record(10_000, 8));
+    expect(await since(1_000)).toBe("old\nnew\n");
+    expect(await since(5_001)).toBe("new\n");
+    expect(await since(20_000)).toBe("");
+    start.finish();
+    const ended = await world.passUntilState(taskId, "SUCCEEDED");
+    expect(await since((ended.endedAt ?? 0) + 1)).toBe("");
   });
 });

@@ -1,13 +1,14 @@
 /** The driver's log of a task, from shared storage by byte range: never through Ray, whose log endpoint reads whole files and forgets them. */
 import { AppError } from "../domain/app-error.ts";
-import { isAttemptOpen, isTerminal } from "../domain/task-state.ts";
-import type { Attempt, Task, TaskState } from "../domain/types.ts";
-import type { Clock, JobFiles, LogRange, Store } from "./ports.ts";
+import { linePattern } from "../domain/line-pattern.ts";
+import type { Attempt, Task } from "../domain/types.ts";
+import { matchingLines } from "./matching-lines.ts";
+import type { Clock, JobFiles, LogFiles, LogRange, Store } from "./ports.ts";
 
 export const MAX_LOG_BYTES = 1_048_576;
-const FOLLOW_EVERY_MS = 500;
+const MAX_LINES = 10_000;
 
-export type LogDeps = { readonly store: Store; readonly files: JobFiles; readonly clock: Clock };
+export type LogDeps = { readonly store: Store; readonly files: JobFiles; readonly logs: LogFiles; readonly clock: Clock };
 export type WhichAttempt = "latest" | number;
 
 export type LogPart = LogRange & { readonly attempt: number };
@@ -22,112 +23,61 @@ async function chooseAttempt(deps: LogDeps, task: Task, which: WhichAttempt): Pr
   return found;
 }
 
-/** The last `lines` lines, or the bytes from `offset`; an attempt that has not started has an empty log. */
-export async function readLog(
-  deps: LogDeps,
-  task: Task,
-  which: WhichAttempt,
-  range: { readonly tail: number } | { readonly offset: number; readonly limit: number },
-): Promise<LogPart> {
+/** The last lines, or from a byte or an instant (epoch ms) on. `grep` leaves only the lines of that part which match. */
+export type LogRequest = {
+  readonly from: { readonly tail: number } | { readonly offset: number } | { readonly since: number };
+  readonly limit: number;
+  readonly grep: string | null;
+};
+
+/**
+ * An attempt that has not started has an empty log. `end` is where the next part begins, also where `grep` found nothing: what is left of the file is
+ * still to be looked through then.
+ */
+export async function readLog(deps: LogDeps, task: Task, which: WhichAttempt, request: LogRequest): Promise<LogPart> {
+  checkPattern(request.grep);
   const attempt = await chooseAttempt(deps, task, which);
   if (attempt === null) return EMPTY;
-  const read =
-    "tail" in range
-      ? await deps.files.tailLog(task.userId, attempt.submissionId, range.tail, MAX_LOG_BYTES)
-      : await deps.files.readLog(task.userId, attempt.submissionId, range.offset, Math.min(range.limit, MAX_LOG_BYTES));
-  return { ...read, attempt: attempt.attempt };
+  return { ...(await readPart(deps, attempt, request)), attempt: attempt.attempt };
+}
+
+/** Throws bad_parameter for a pattern that can't be used. */
+export function checkPattern(grep: string | null): void {
+  const reading = grep === null ? null : linePattern(grep);
+  if (reading?.kind === "bad") throw new AppError("bad_parameter", `grep: ${reading.why}; docs/logs.md says what a pattern may hold`);
+}
+
+async function readPart(deps: LogDeps, attempt: Attempt, { from, limit, grep }: LogRequest): Promise<LogRange> {
+  const { userId, submissionId } = attempt;
+  const bytes = Math.min(limit, MAX_LOG_BYTES);
+  if ("tail" in from) {
+    const range = await deps.files.tailLog(userId, submissionId, from.tail, bytes);
+    return grep === null ? range : { ...range, bytes: Buffer.concat(matchingLines(range, grep).map((line) => line.bytes)) };
+  }
+  const offset = "offset" in from ? from.offset : await sinceOffset(deps, attempt, from.since);
+  if (grep === null) return deps.files.readLog(userId, submissionId, offset, bytes);
+  return deps.logs.scan(userId, submissionId, { pattern: grep, offset, maxLines: MAX_LINES, lastLine: true });
+}
+
+/** Of an attempt that had ended before, nothing. Where no launcher wrote when the log grew, all of it. */
+export async function sinceOffset({ logs }: LogDeps, attempt: Attempt, since: number): Promise<number> {
+  const { start, size } = await logs.seek(attempt.userId, attempt.submissionId, { since });
+  return attempt.endedAt !== null && attempt.endedAt < since ? size : start;
 }
 
 /** All attempts one after another with a marker line between, the newest whole, at most 1 MiB in all. */
-export async function readAllLogs(deps: LogDeps, task: Task, lines: number): Promise<LogPart> {
+export async function readAllLogs(deps: LogDeps, task: Task, lines: number, grep: string | null = null): Promise<LogPart> {
+  checkPattern(grep);
   const attempts = await deps.store.tasks.attempts(task.taskId);
   const parts: Uint8Array[] = [];
   let room = MAX_LOG_BYTES;
   for (const attempt of attempts.toReversed()) {
     if (room <= 0) break;
-    const range = await deps.files.tailLog(task.userId, attempt.submissionId, lines, room);
+    const range = await readPart(deps, attempt, { from: { tail: lines }, limit: room, grep });
     const marker = new TextEncoder().encode(`\n──── attempt ${attempt.attempt} (${attempt.submissionId}) ────\n`);
     parts.unshift(marker, range.bytes);
     room -= range.bytes.length + marker.length;
   }
   const bytes = Buffer.concat(parts);
   return { attempt: attempts.at(-1)?.attempt ?? 0, bytes, start: 0, end: bytes.length, size: bytes.length };
-}
-
-export type LogEvent =
-  | { readonly kind: "log"; readonly attempt: number; readonly bytes: Uint8Array; readonly offset: number; readonly end: number }
-  | { readonly kind: "attempt"; readonly attempt: number }
-  | { readonly kind: "idle" }
-  | { readonly kind: "end"; readonly state: TaskState };
-
-export type FollowFrom = { readonly attempt: number; readonly offset: number } | null;
-
-/** Whole lines where they come as lines; a cut inside a UTF-8 sequence waits for its rest, unless nothing more comes. */
-function wholeText(bytes: Uint8Array): Uint8Array {
-  const lineEnd = bytes.lastIndexOf(10);
-  return lineEnd === -1 ? withoutCutCharacter(bytes) : bytes.subarray(0, lineEnd + 1);
-}
-
-/** Progress bars write for minutes without a line end. A lead byte says how long its character is (RFC 3629). */
-function withoutCutCharacter(bytes: Uint8Array): Uint8Array {
-  for (let back = 1; back <= Math.min(3, bytes.length); back += 1) {
-    const byte = bytes[bytes.length - back] ?? 0;
-    if (byte < 0x80) return bytes;
-    if (byte < 0xc0) continue;
-    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : 2;
-    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
-  }
-  return bytes;
-}
-
-/**
- * The log as it grows, from attempt to attempt, until the task has ended and every byte was given; `idle` between looks, so that the caller
- * can notice a closed stream. Starts at `from`, or at the last `tail` lines of the latest attempt.
- */
-export async function* followLog(
-  deps: LogDeps,
-  taskId: string,
-  from: FollowFrom,
-  tail: number,
-  signal: AbortSignal,
-): AsyncGenerator<LogEvent> {
-  let at = from;
-  for (;;) {
-    const task = await deps.store.tasks.get(taskId);
-    if (task === null) return;
-    const attempts = await deps.store.tasks.attempts(taskId);
-    const current = at === null ? attempts.at(-1) : attempts.find((attempt) => attempt.attempt === at?.attempt);
-    if (current !== undefined) {
-      if (at === null) {
-        at = await startAt(deps, task, current, tail);
-        yield { kind: "attempt", attempt: current.attempt };
-      }
-      const done = isTerminal(task.state) || !isAttemptOpen(current.state);
-      const range = await deps.files.readLog(task.userId, current.submissionId, at.offset, MAX_LOG_BYTES / 4);
-      const bytes = done && range.end >= range.size ? range.bytes : wholeText(range.bytes);
-      if (bytes.length > 0) {
-        const end = at.offset + bytes.length;
-        yield { kind: "log", attempt: current.attempt, bytes, offset: at.offset, end };
-        at = { attempt: current.attempt, offset: end };
-        continue;
-      }
-      const next = attempts.find((attempt) => attempt.attempt > current.attempt);
-      if (done && next !== undefined) {
-        at = { attempt: next.attempt, offset: 0 };
-        yield { kind: "attempt", attempt: next.attempt };
-        continue;
-      }
-    }
-    if (isTerminal(task.state)) {
-      yield { kind: "end", state: task.state };
-      return;
-    }
-    yield { kind: "idle" };
-    await deps.clock.sleep(FOLLOW_EVERY_MS, signal);
-  }
-}
-
-async function startAt(deps: LogDeps, task: Task, attempt: Attempt, tail: number): Promise<{ attempt: number; offset: number }> {
-  const range = await deps.files.tailLog(task.userId, attempt.submissionId, tail, MAX_LOG_BYTES);
-  return { attempt: attempt.attempt, offset: range.start };
 }

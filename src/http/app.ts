@@ -18,6 +18,7 @@ import {
   headerProblem,
 } from "./connection.ts";
 import { keepRoom } from "./connection-room.ts";
+import { curveRoutes } from "./curve-routes.ts";
 import type { HttpDeps } from "./deps.ts";
 import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
@@ -35,6 +36,7 @@ import { taskRoutes } from "./task-routes.ts";
 import { MIN_TLS_VERSION, type TlsIdentity } from "./tls-identity.ts";
 import { usageRoutes } from "./usage-routes.ts";
 import { userRoutes } from "./user-routes.ts";
+import { whyRoutes } from "./why-routes.ts";
 
 type AnyRouteFunction = (call: {
   principal: Principal;
@@ -87,6 +89,8 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...userRoutes(deps),
     ...taskRoutes(deps),
     ...logRoutes(deps),
+    ...curveRoutes(deps),
+    ...whyRoutes(deps),
     ...poolRoutes(deps),
     ...artifactRoutes(deps),
     ...againRoutes(deps),

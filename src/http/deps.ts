@@ -4,7 +4,8 @@ import type { Authenticate } from "../control/authenticate.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Forecast } from "../control/forecast.ts";
 import type { Cursors } from "../control/cursors.ts";
-import type { Clock, CommonFiles, Ids, JobFiles, Log, Store } from "../control/ports.ts";
+import type { Insight } from "../control/insight.ts";
+import type { Clock, CommonFiles, Ids, JobFiles, Log, LogFiles, Store } from "../control/ports.ts";
 import type { RayDoorView } from "../control/ray-door.ts";
 import type { QueueOrder } from "../domain/queue-order.ts";
 import type { SchedulerLoop } from "../control/scheduler/loop.ts";
@@ -18,6 +19,8 @@ export type HttpDeps = {
   readonly version: string;
   readonly store: Store;
   readonly files: JobFiles;
+  readonly logs: LogFiles;
+  readonly insight: Insight;
   readonly artifacts: ArtifactFiles;
   readonly common: CommonFiles;
   readonly commands: CommandSource;

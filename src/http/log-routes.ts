@@ -1,11 +1,11 @@
-/** Logs (raw bytes or SSE) and curves. */
+/** Logs: raw bytes by range, or as they grow. */
 import { AppError } from "../domain/app-error.ts";
-import type { MetricPoint } from "../domain/insight/training-log.ts";
 import type { Task } from "../domain/types.ts";
-import { readCurves } from "../control/read-curves.ts";
-import { followLog, type FollowFrom, type LogEvent, type LogPart, MAX_LOG_BYTES, readAllLogs, readLog } from "../control/read-logs.ts";
+import { type FollowDeps, type FollowFrom, followLog, type LogEvent } from "../control/follow-log.ts";
+import { checkPattern, type LogPart, type LogRequest, MAX_LOG_BYTES, readAllLogs, readLog } from "../control/read-logs.ts";
 import { getTask } from "../control/read-tasks.ts";
-import { type Answer, type Call, ok, type RouteFunctions } from "./call.ts";
+import { sharedLooks } from "../control/shared-look.ts";
+import type { Answer, Call, RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 const DEFAULT_TAIL = 2000;
@@ -13,60 +13,48 @@ const DEFAULT_TAIL = 2000;
 const COMMENT_EVERY_MS = 15_000;
 const LAST_EVENT_ID = /^([1-9]\d{0,5}):(\d{1,15})$/;
 
-export function logRoutes(deps: HttpDeps): Pick<RouteFunctions, "readLogs" | "readCurves"> {
+export function logRoutes(deps: HttpDeps): Pick<RouteFunctions, "readLogs"> {
+  const following = { ...deps, shared: sharedLooks(deps.clock) };
   return {
     readLogs: async (call) => {
       const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
-      if (call.query.follow === "true") return { body: { kind: "sse", events: stream(deps, call, task, startOf(call)) } };
+      // Checked before the first byte: after it there is no status left to say so with.
+      checkPattern(call.query.grep ?? null);
+      if (call.query.follow === "true") return { body: { kind: "sse", events: stream(following, call, task, startOf(call)) } };
       return raw(await readPart(deps, call, task));
-    },
-    readCurves: async (call) => {
-      const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
-      const { key } = call.query;
-      const keys = key === undefined ? null : typeof key === "string" ? [key] : key;
-      const curves = await readCurves(deps.store, deps.files, task, call.query.after_step ?? -1);
-      const steps = curves.flatMap((curve) => curve.points.map((point) => point.step));
-      return ok({
-        attempts: curves.map(({ attempt, points }) => ({
-          attempt,
-          steps: points.map((point) => point.step),
-          series: seriesOf(points, keys),
-        })),
-        next_after_step: steps.length === 0 ? null : Math.max(...steps),
-      });
     },
   };
 }
 
 function readPart(deps: HttpDeps, call: Call<"readLogs">, task: Task): Promise<LogPart> {
-  const { attempt, tail, offset, limit } = call.query;
-  if (offset !== undefined && tail !== undefined) throw new AppError("bad_parameter", "give either tail or offset, not both");
+  const { attempt, tail, offset, limit, since, grep = null } = call.query;
+  const given = Object.entries({ tail, offset, since }).filter(([, value]) => value !== undefined);
+  if (given.length > 1) throw new AppError("bad_parameter", `give either ${given.map(([name]) => name).join(" or ")}, not both`);
   if (attempt === "all") {
-    if (offset !== undefined) throw new AppError("bad_parameter", "offset needs one attempt, not all");
-    return readAllLogs(deps, task, tail ?? DEFAULT_TAIL);
+    if (offset !== undefined || since !== undefined) throw new AppError("bad_parameter", "offset and since need one attempt, not all");
+    return readAllLogs(deps, task, tail ?? DEFAULT_TAIL, grep);
   }
   const which = attempt === "latest" ? "latest" : Number(attempt);
-  return readLog(deps, task, which, offset === undefined ? { tail: tail ?? DEFAULT_TAIL } : { offset, limit: limit ?? MAX_LOG_BYTES });
+  return readLog(deps, task, which, { from: fromOf(call.query), limit: limit ?? MAX_LOG_BYTES, grep });
+}
+
+/** What to look for is looked for in all of the log, unless a part was asked for. */
+function fromOf({ tail, offset, since, grep }: Call<"readLogs">["query"]): LogRequest["from"] {
+  if (since !== undefined) return { since: Date.parse(since) };
+  if (offset !== undefined || (grep !== undefined && tail === undefined)) return { offset: offset ?? 0 };
+  return { tail: tail ?? DEFAULT_TAIL };
 }
 
 function raw(part: LogPart): Answer {
   return {
-    headers: { "X-Log-Attempt": String(part.attempt), "X-Log-Start": String(part.start), "X-Log-End": String(part.end) },
+    headers: {
+      "X-Log-Attempt": String(part.attempt),
+      "X-Log-Start": String(part.start),
+      "X-Log-End": String(part.end),
+      "X-Log-Size": String(part.size),
+    },
     body: { kind: "raw", type: "text/plain; charset=utf-8", bytes: part.bytes },
   };
-}
-
-function seriesOf(points: readonly MetricPoint[], keys: readonly string[] | null): { [key: string]: (number | null)[] } {
-  const names = keys ?? [...new Set(points.flatMap((point) => Object.keys(point.data)))].toSorted();
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      points.map((point) => {
-        const value = Object.hasOwn(point.data, name) ? point.data[name] : undefined;
-        return value === undefined || !Number.isFinite(value) ? null : value;
-      }),
-    ]),
-  );
 }
 
 function startOf(call: Call<"readLogs">): FollowFrom {
@@ -76,17 +64,24 @@ function startOf(call: Call<"readLogs">): FollowFrom {
     if (match === null) throw new AppError("bad_parameter", "Last-Event-ID must be <attempt>:<end offset>");
     return { attempt: Number(match[1]), offset: Number(match[2]) };
   }
-  const { attempt, offset } = call.query;
+  const { attempt, offset, since } = call.query;
+  if (since !== undefined) {
+    if (offset !== undefined || attempt !== "latest")
+      throw new AppError("bad_parameter", "follow from since on takes the latest attempt, and no offset");
+    return null;
+  }
   const one = attempt === "latest" || attempt === "all" ? null : Number(attempt);
   if (one === null) return attempt === "all" ? { attempt: 1, offset: 0 } : null;
   return { attempt: one, offset: offset ?? 0 };
 }
 
-async function* stream(deps: HttpDeps, call: Call<"readLogs">, task: Task, from: FollowFrom): AsyncGenerator<string> {
+async function* stream(deps: FollowDeps, call: Call<"readLogs">, task: Task, from: FollowFrom): AsyncGenerator<string> {
   // Proxies and clients see the headers only with the first bytes.
   yield ": following\n\n";
   let spoke = deps.clock.monotonicMs();
-  for await (const event of followLog(deps, task.taskId, from, call.query.tail ?? DEFAULT_TAIL, call.signal)) {
+  const { tail = DEFAULT_TAIL, since, grep = null } = call.query;
+  const request = { from, tail, since: since === undefined ? null : Date.parse(since), grep };
+  for await (const event of followLog(deps, task.taskId, request, call.signal)) {
     const now = deps.clock.monotonicMs();
     if (event.kind !== "idle") yield format(event);
     else if (now - spoke < COMMENT_EVERY_MS) continue;
@@ -104,7 +99,8 @@ function format(event: Exclude<LogEvent, { kind: "idle" }>): string {
       return `event: log\nid: ${event.attempt}:${event.end}\ndata: ${JSON.stringify(payload)}\n\n`;
     }
     case "attempt":
-      return `event: attempt\ndata: ${JSON.stringify({ attempt: event.attempt })}\n\n`;
+    case "truncated":
+      return `event: ${event.kind}\ndata: ${JSON.stringify({ attempt: event.attempt })}\n\n`;
     case "end":
       return `event: end\ndata: ${JSON.stringify({ state: event.state })}\n\n`;
   }

@@ -340,6 +340,7 @@ class Inner:
         self.status, self.gone_at, self.threads = None, 0.0, {}
         self.lease, self.trouble, self.log_lost, self.log_error = None, "none", 0, None
         self.notes, self.sayings = collections.deque(maxlen=1000), collections.deque(maxlen=1000)
+        self.grown = (0, 0)
 
     def note(self, text):
         """Queued: written by the main thread (Ray's log) and by the storage thread (launcher.log), never by the clock."""
@@ -523,6 +524,7 @@ class Inner:
                     self.ready = True
                     self.wake()
                 self.flush_notes()
+                self.note_growth()
                 self.trouble = "none"
             except OSError as error:
                 self.trouble, wait = str(error), min(wait, 1)
@@ -573,9 +575,27 @@ class Inner:
         finally:
             os.close(fd)
 
+    def note_growth(self):
+        """When the log and the metrics were how long: what --since and the pace of a run are read from. A record of fixed length, so a reader halves."""
+        grown = (size_of(f"{self.job}/logs/driver.log"), size_of(f"{self.job}/logs/metrics.jsonl"))
+        if grown == self.grown:
+            return
+        record = f"{time.time_ns() // 1_000_000:15d} {grown[0]:20d} {grown[1]:20d}\n"
+        fd = os.open(f"{self.job}/logs/times", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            # In its place, also after a record that a full disk cut.
+            os.pwrite(fd, record.encode(), os.fstat(fd).st_size // len(record) * len(record))
+        finally:
+            os.close(fd)
+        self.grown = grown
+
     def finish(self):
         """True when result.json is durable."""
         self.threads["pump"].join(self.pump_join_s)
+        try:
+            self.note_growth()
+        except OSError as error:
+            self.note(f"logs/times could not be written: {error}")
         try:
             write_result(self.job, self.claim["nonce"], self.result())
             return True

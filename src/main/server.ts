@@ -9,6 +9,7 @@ import { quarantineMs, type Settings } from "../config/settings.ts";
 import { authenticator } from "../control/authenticate.ts";
 import { cursors } from "../control/cursors.ts";
 import { forecaster } from "../control/forecast.ts";
+import { insight } from "../control/insight.ts";
 import { queueOrder } from "../control/usage.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
@@ -27,6 +28,7 @@ import { createRayHttp } from "../ray/ray-http.ts";
 import { artifactFiles } from "../storage/artifacts.ts";
 import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
+import { logFiles } from "../storage/log-files.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
 import { openStore } from "../store/open-store.ts";
 import { apiAddress } from "./api-address.ts";
@@ -96,6 +98,8 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   });
   opened.push(store.close, storage.close);
   const files = jobFiles({ call: storage.call, clock, ids, host: hostname() });
+  const logs = logFiles(storage.call);
+  const training = insight({ store, files, logs });
   const common = commonFiles(storage.call);
   const key = settings.discoveryKeyFile === null ? null : readFileSync(settings.discoveryKeyFile, "utf8").trim();
   const trust = { uid: process.getuid?.() ?? 0, key };
@@ -141,6 +145,8 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     version: VERSION,
     store,
     files,
+    logs,
+    insight: training,
     artifacts: artifactFiles(storage.call),
     common,
     commands,

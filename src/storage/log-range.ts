@@ -23,7 +23,8 @@ export function readTail(fd: number, size: number, lines: number, maxBytes: numb
   return { bytes, start, end: start + bytes.length, size };
 }
 
-function tailStart(fd: number, size: number, floor: number, lines: number): number {
+/** Where the last `lines` lines begin, looking back to `floor` at most. */
+export function tailStart(fd: number, size: number, floor: number, lines: number): number {
   if (lines <= 0) return size;
   let seen = 0;
   for (let end = size; end > floor;) {

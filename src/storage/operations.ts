@@ -1,5 +1,5 @@
 /** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
-import type { CheckpointReading, LogRange, PathCheck, PreparedAttempt } from "../control/ports.ts";
+import type { CheckpointReading, LogPlace, LogRange, LogScan, PathCheck, PreparedAttempt } from "../control/ports.ts";
 import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import type { ArtifactListing, ArtifactRead } from "../domain/artifact.ts";
@@ -13,7 +13,10 @@ import { installLauncher } from "./install-launcher.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
 import { type ProfileFile, readProfileFiles } from "./profile-files.ts";
-import { readJobLog, readJobMetrics, tailJobLog } from "./job-logs.ts";
+import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
+import type { FileTime } from "../domain/insight/pace.ts";
+import { diagnoseJobLog, readJobLog, readJobMetrics, readJobTimes, scanJobLog, seekJobLog, type SeekFrom, tailJobLog } from "./job-logs.ts";
+import type { ScanRequest } from "./log-scan.ts";
 
 export type StorageConfig = {
   /** Where this process sees /private. */
@@ -36,6 +39,10 @@ export type Operations = HeadOperations & {
   readonly readLog: { readonly args: Job & { readonly offset: number; readonly limit: number }; readonly result: LogRange };
   readonly tailLog: { readonly args: Job & { readonly lines: number; readonly maxBytes: number }; readonly result: LogRange };
   readonly readMetrics: { readonly args: Job & { readonly offset: number }; readonly result: LogRange };
+  readonly seekLog: { readonly args: Job & { readonly from: SeekFrom }; readonly result: LogPlace };
+  readonly scanLog: { readonly args: Job & ScanRequest; readonly result: LogScan };
+  readonly readTimes: { readonly args: Job; readonly result: readonly FileTime[] };
+  readonly diagnoseLog: { readonly args: Job & { readonly rayMessage: string }; readonly result: Diagnosis };
   readonly checkpoints: { readonly args: Job & { readonly shape: CheckpointShape }; readonly result: CheckpointReading };
   readonly probe: { readonly args: { readonly host: string }; readonly result: null };
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
@@ -62,6 +69,10 @@ const TABLE: Table = {
   readLog: ({ sharedRoot }, { userId, submissionId, offset, limit }) => readJobLog(sharedRoot, userId, submissionId, offset, limit),
   tailLog: ({ sharedRoot }, { userId, submissionId, lines, maxBytes }) => tailJobLog(sharedRoot, userId, submissionId, lines, maxBytes),
   readMetrics: ({ sharedRoot }, { userId, submissionId, offset }) => readJobMetrics(sharedRoot, userId, submissionId, offset),
+  seekLog: ({ sharedRoot }, { userId, submissionId, from }) => seekJobLog(sharedRoot, userId, submissionId, from),
+  scanLog: ({ sharedRoot }, { userId, submissionId, ...request }) => scanJobLog(sharedRoot, userId, submissionId, request),
+  readTimes: ({ sharedRoot }, { userId, submissionId }) => readJobTimes(sharedRoot, userId, submissionId),
+  diagnoseLog: ({ sharedRoot }, { userId, submissionId, rayMessage }) => diagnoseJobLog(sharedRoot, userId, submissionId, rayMessage),
   checkpoints: ({ sharedRoot }, { userId, submissionId, shape }) => readCheckpoints(sharedRoot, userId, submissionId, shape),
   probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),

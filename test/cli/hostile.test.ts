@@ -57,6 +57,60 @@ const plan = {
   estimate: null,
   warnings: [{ code: HOSTILE, field: HOSTILE, text: HOSTILE }],
 };
+const checkpoint = { submission_id: HOSTILE, step: 1 };
+const curves = (_: unknown, nth: number) => ({
+  json: {
+    attempts: [],
+    line: {
+      steps: nth === 1 ? [1, 2] : [],
+      series: { [HOSTILE]: nth === 1 ? [1, 2] : [] },
+      segments: [{ submission_id: HOSTILE, task_id: HOSTILE, attempt: 1, from_step: 1, to_step: 2, source: "file" }],
+    },
+    keys: [HOSTILE],
+    every: 1,
+    complete: true,
+    next_after_step: nth === 1 ? 2 : null,
+  },
+});
+const metric = { key: HOSTILE, first: 1, last: 2, best: 3 };
+const why = {
+  task_id: HOSTILE,
+  state: "FAILED",
+  at: HOSTILE,
+  headline: HOSTILE,
+  waiting: {
+    code: HOSTILE,
+    text: HOSTILE,
+    until: HOSTILE,
+    position: 1,
+    fit: "later",
+    per_node: plan.fit.per_node,
+    start: { low: HOSTILE, high: HOSTILE },
+    sooner: [HOSTILE],
+  },
+  running: {
+    attempt: 1,
+    since: HOSTILE,
+    step: 1,
+    total_steps: 2,
+    last_step_at: HOSTILE,
+    step_seconds: 1,
+    steps_per_hour: 3600,
+    tokens_per_s: 1,
+    shares: [{ name: HOSTILE, share: 1 }],
+    metric,
+    end: { low: HOSTILE, high: null },
+    stalled: HOSTILE,
+    resumed_from: checkpoint,
+  },
+  failed: { ...failure, explanation: HOSTILE, evidence: [{ line: 1, text: HOSTILE }] },
+  ended: { at: HOSTILE, ran_s: 1, by: HOSTILE, step: 1, metric, checkpoint, job_dir: HOSTILE },
+  again: { command: HOSTILE, resumes_from: checkpoint, text: HOSTILE },
+  alerts: [{ code: HOSTILE, text: HOSTILE, attempt: 1, at: HOSTILE }],
+  attempts: [HOSTILE],
+  next: [HOSTILE],
+  notes: [HOSTILE],
+};
 const errors = [{ field: HOSTILE, line: 1, column: 3, message: HOSTILE, found: HOSTILE, allowed: HOSTILE }];
 
 const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[] = [
@@ -138,14 +192,10 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
       },
     },
   ],
-  [
-    ["curves", "3d4c"],
-    { readCurves: { json: { attempts: [{ attempt: 1, steps: [1, 2], series: { [HOSTILE]: [1, 2] } }], next_after_step: null } } },
-  ],
-  [
-    ["curves", "3d4c", "--csv"],
-    { readCurves: { json: { attempts: [{ attempt: 1, steps: [1], series: { [HOSTILE]: [1] } }], next_after_step: null } } },
-  ],
+  [["curves", "3d4c"], { readCurves: curves }],
+  [["curves", "3d4c", "--csv"], { readCurves: curves }],
+  [["curves", "3d4c", "--keys"], { readCurves: curves }],
+  [["why", "3d4c"], { explainTask: { json: why } }],
   [
     ["artifacts", "3d4c"],
     {

@@ -420,53 +420,6 @@ test("events reads all pages in order", async () => {
   expect(cli.stdout()).toMatch(/2 .*QUEUED → SUBMITTING +1 +it fits worker-1 \[launch\]/);
 });
 
-const curves = (_: unknown, nth: number) => ({
-  json:
-    nth === 1
-      ? { attempts: [{ attempt: 1, steps: [1, 2], series: { "critic/score/mean": [0.1, 0.2], "=cmd|x": [1, null] } }], next_after_step: 2 }
-      : {
-          attempts: [
-            { attempt: 1, steps: [3], series: { "critic/score/mean": [0.9], "val/x": [7] } },
-            { attempt: 2, steps: [3, 4], series: { "critic/score/mean": [0.3, 0.4] } },
-          ],
-          next_after_step: null,
-        },
-});
-
-test("curves --csv has a column a metric over all pages and attempts, and no cell that a spreadsheet takes for a formula", async () => {
-  const cli = cliWorld({ routes: { readCurves: curves } });
-  expect(await cli.run("curves", "3d4c", "--csv")).toBe(0);
-  expect(cli.stdout()).toBe("attempt,step,'=cmd|x,critic/score/mean,val/x\n1,1,1,0.1,\n1,2,,0.2,\n1,3,,0.9,7\n2,3,,0.3,\n2,4,,0.4,\n");
-});
-
-test("curves draws what people look at first, a later attempt counting for a step done twice, and names the rest", async () => {
-  const cli = cliWorld({ routes: { readCurves: curves } });
-  expect(await cli.run("curves", "3d4c")).toBe(0);
-  expect(cli.stdout()).toContain("critic/score/mean  0.1 → 0.4, 4 steps");
-  expect(cli.stdout()).toMatch(/[\u2801-\u28ff]/);
-  expect(cli.stderr()).toContain("more with --key: =cmd|x, val/x");
-});
-
-test("curves --json gives all pages as one object; --key is sent", async () => {
-  const cli = cliWorld({ routes: { readCurves: curves } });
-  expect(await cli.run("curves", "3d4c", "--key", "a", "--key", "b", "--json")).toBe(0);
-  expect(cli.calls[0]?.query["key"]).toEqual(["a", "b"]);
-  expect(JSON.parse(cli.stdout())).toMatchObject({
-    attempts: [
-      { attempt: 1, steps: [1, 2, 3] },
-      { attempt: 2, steps: [3, 4] },
-    ],
-    next_after_step: null,
-  });
-});
-
-test("curves of a task without metrics says so; two forms at once are a usage error", async () => {
-  const cli = cliWorld({ routes: { readCurves: { json: { attempts: [], next_after_step: null } } } });
-  expect(await cli.run("curves", "3d4c")).toBe(0);
-  expect(cli.stderr()).toContain("no metrics yet");
-  expect(await cliWorld().run("curves", "3d4c", "--csv", "--json")).toBe(2);
-});
-
 const limited = (seconds: number) =>
   refuse("rate_limited", "this token has had its 10 requests a second, 50 at once", { headers: { "retry-after": String(seconds) } });
 

@@ -22,7 +22,10 @@ test("a task that has not started has an empty log and no curves", async () => {
   const answer = await world.call("GET", `/api/v2/tasks/${id}/logs`, alice);
   expect(answer).toMatchObject({ status: 200, text: "" });
   expect(answer.headers["x-log-attempt"]).toBe("0");
-  expect((await world.call("GET", `/api/v2/tasks/${id}/curves`, alice)).json()).toEqual({ attempts: [], next_after_step: null });
+  expect((await world.call("GET", `/api/v2/tasks/${id}/curves`, alice)).json()).toMatchObject({
+    attempts: [],
+    next_after_step: null,
+  });
 });
 
 test("tail gives the last lines, offset the exact bytes, both with their place", async () => {
@@ -123,6 +126,10 @@ test("curves give each step once, null where a value is no number, and can go on
   ];
   writeFileSync(join(directory, "logs/metrics.jsonl"), lines.join("\n"));
   expect((await world.call("GET", `/api/v2/tasks/${id}/curves`, alice)).json()).toEqual({
+    keys: ["actor/grad_norm", "critic/rewards/mean", "val/x"],
+    line: null,
+    every: 1,
+    complete: true,
     attempts: [
       { attempt: 1, steps: [1, 2], series: { "actor/grad_norm": [null, null], "critic/rewards/mean": [0.25, 0.5], "val/x": [1, null] } },
     ],
@@ -130,4 +137,20 @@ test("curves give each step once, null where a value is no number, and can go on
   });
   const part = (await world.call("GET", `/api/v2/tasks/${id}/curves?key=critic/rewards/mean&after_step=1`, alice)).json();
   expect(part.attempts).toEqual([{ attempt: 1, steps: [2], series: { "critic/rewards/mean": [0.5] } }]);
+  const line = (await world.call("GET", `/api/v2/tasks/${id}/curves?view=line&key=val/x`, alice)).json();
+  expect([line.attempts, line.line.steps, line.line.series]).toEqual([[], [1, 2], { "val/x": [1, null] }]);
+  expect(line.line.segments).toEqual([{ submission_id: `${id}--a01`, task_id: id, attempt: 1, from_step: 1, to_step: 2, source: "file" }]);
+});
+
+test("grep and since narrow a log; a pattern that can't be used is a 400 that says why", async () => {
+  const directory = await attempt(1, "RUNNING", "RUNNING");
+  writeFileSync(join(directory, "logs/driver.log"), "error one\nfine\nerror two\n");
+  const found = await world.call("GET", `/api/v2/tasks/${id}/logs?grep=error%20%5Cw`, alice);
+  expect([found.text, found.headers["x-log-end"], found.headers["x-log-size"]]).toEqual(["error one\nerror two\n", "25", "25"]);
+  expect((await world.call("GET", `/api/v2/tasks/${id}/logs?grep=error&tail=1`, alice)).text).toBe("error two\n");
+  expect((await world.call("GET", `/api/v2/tasks/${id}/logs?since=2020-01-01T00:00:00Z`, alice)).text).toMatch(/^error one/);
+  const bad = await world.call("GET", `/api/v2/tasks/${id}/logs?grep=(&follow=true`, alice);
+  expect([bad.status, bad.json().detail]).toEqual([400, expect.stringContaining("( without its )")]);
+  for (const query of ["since=2020-01-01T00:00:00Z&tail=1", "since=yesterday", "attempt=all&since=2020-01-01T00:00:00Z", "grep="])
+    expect((await world.call("GET", `/api/v2/tasks/${id}/logs?${query}`, alice)).status, query).toBe(400);
 });

@@ -84,6 +84,7 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   prioritizeTask: row("task, changed", 200, () => ({ priority: -1 })),
   readLogs: row("task, read"),
   readCurves: row("task, read"),
+  explainTask: row("task, read"),
   listArtifacts: row("task, read"),
   readArtifact: row("task, read"),
   streamChanges: row("own, read"),

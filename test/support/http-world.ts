@@ -8,6 +8,7 @@ import type { Clock, Ids, Log, Store } from "../../src/control/ports.ts";
 import type { RayDoorView } from "../../src/control/ray-door.ts";
 import { queueOrder } from "../../src/control/usage.ts";
 import { forecaster } from "../../src/control/forecast.ts";
+import { insight } from "../../src/control/insight.ts";
 import type { LoopView, SchedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { issueToken } from "../../src/control/users.ts";
 import type { Limits, TokenScope } from "../../src/domain/types.ts";
@@ -23,6 +24,7 @@ import { commandSource } from "../../src/main/command-source.ts";
 import { artifactFiles } from "../../src/storage/artifacts.ts";
 import { commonFiles } from "../../src/storage/common-files.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
+import { logFiles } from "../../src/storage/log-files.ts";
 import { storageInProcess } from "../../src/storage/storage-client.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { BY_ADMIN } from "./audit-samples.ts";
@@ -99,6 +101,8 @@ export async function httpWorld(
   const note = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
   const log: Log = { debug: note, info: note, warn: note, error: note };
   const files = jobFiles({ call: storage.call, clock, ids, host: "test" });
+  const logs = logFiles(storage.call);
+  const training = insight({ store, files, logs });
   const common = commonFiles(storage.call);
   const settings = {
     workerRoot: root,
@@ -120,6 +124,8 @@ export async function httpWorld(
     version: "test",
     store,
     files,
+    logs,
+    insight: training,
     artifacts: artifactFiles(storage.call),
     common,
     commands,

@@ -3,7 +3,7 @@ import type { Api } from "../client.ts";
 import { type FollowOptions, followLog, type FollowSink } from "../follow-loop.ts";
 import { exitOfState, sayEnd } from "../outcome.ts";
 import { allPages } from "../pages.ts";
-import { taskIdText, wholeNumber } from "../parse-values.ts";
+import { pastInstantValue, taskIdText, wholeNumber } from "../parse-values.ts";
 import { interruptible } from "../patience.ts";
 import { usageError } from "../problem-error.ts";
 import { resolveTask, resolveThroughRestart } from "../resolve-task.ts";
@@ -18,6 +18,9 @@ export type LogsOptions = {
   readonly tail: number | null;
   /** A number as text, `latest`, `all`. */
   readonly attempt: string | null;
+  /** As it was typed: an instant, or so long ago. */
+  readonly since: string | null;
+  readonly grep: string | null;
   readonly raw: boolean;
   readonly json: boolean;
 };
@@ -45,6 +48,10 @@ export async function followToEnd(
   const sink: FollowSink = {
     log: (bytes, event) => (form.json ? session.printJsonLine(event) : writer.write(bytes)),
     attempt: (attempt, event) => (form.json ? session.printJsonLine(event) : session.say(`==> attempt ${attempt}`)),
+    truncated: (attempt, event) =>
+      form.json
+        ? session.printJsonLine(event)
+        : session.say(`==> the log of attempt ${attempt} is shorter than it was; from its beginning again`),
   };
   const state = await followLog(session, api, options, sink, signal);
   await writer.end();
@@ -64,11 +71,16 @@ async function tellEnd(session: Session, api: Api, taskId: string, state: string
   }
 }
 
+function sinceOf(session: Session, { since }: LogsOptions): string | null {
+  return since === null ? null : pastInstantValue(since, session.world.clock.now());
+}
+
 async function runFollow(session: Session, api: Api, options: LogsOptions): Promise<number> {
   let taskId = options.id;
   const work = async (signal: AbortSignal): Promise<number> => {
     taskId = (await resolveThroughRestart(session, api, options.id, signal)).task_id;
-    return exitOfState(await followToEnd(session, api, { taskId, attempt: options.attempt, tail: options.tail }, options, signal));
+    const { attempt, tail, grep } = options;
+    return exitOfState(await followToEnd(session, api, { taskId, attempt, tail, since: sinceOf(session, options), grep }, options, signal));
   };
   try {
     return await interruptible(session.world, work, () => detached(session, [taskId]));
@@ -79,23 +91,35 @@ async function runFollow(session: Session, api: Api, options: LogsOptions): Prom
 
 const PAGE_BYTES = 1_048_576;
 
-/** The whole log of one attempt, page by page. */
-async function copyLog(api: Api, taskId: string, attempt: string, writer: LogWriter): Promise<void> {
-  for (let offset = 0; ;) {
+type Part = { readonly since: string | null; readonly grep: string | null };
+
+/** The whole log of one attempt, or what was asked for of it, page by page. */
+async function copyLog(api: Api, taskId: string, attempt: string, part: Part, writer: LogWriter): Promise<void> {
+  for (let offset: number | null = part.since === null ? 0 : null; ;) {
     const { bytes, header } = await api.bytes("readLogs", {
       path: { task_id: taskId },
-      query: { attempt, offset, limit: PAGE_BYTES },
+      query: { attempt, offset, since: offset === null ? part.since : null, limit: PAGE_BYTES, grep: part.grep },
       about: taskId,
     });
-    if (bytes.length === 0) return;
-    await writer.write(bytes);
-    const end = Number(header("x-log-end") ?? Number.NaN);
-    offset = Number.isSafeInteger(end) && end > offset ? end : offset + bytes.length;
+    if (bytes.length > 0) await writer.write(bytes);
+    const [start, end] = [numberOf(header("x-log-start")) ?? offset ?? 0, numberOf(header("x-log-end"))];
+    // With a pattern an empty page is no end: so much was looked through in vain.
+    const next: number = end ?? start + bytes.length;
+    if (next <= start) return;
+    offset = next;
   }
+}
+
+function numberOf(text: string | null): number | null {
+  const value = text === null || text === "" ? Number.NaN : Number(text);
+  return Number.isSafeInteger(value) ? value : null;
 }
 
 export async function runLogs(session: Session, options: LogsOptions): Promise<number> {
   if (options.json && !options.follow) throw usageError("--json goes with -f", "without -f the log itself is the data");
+  if (options.since !== null && options.tail !== null) throw usageError("--since and --tail exclude each other", "give one of them");
+  if (options.follow && options.since !== null && options.attempt !== null)
+    throw usageError("-f from --since on follows the latest attempt", "leave out --attempt");
   const api = await session.api();
   if (options.follow) return runFollow(session, api, options);
   const task = await resolveTask(api, options.id);
@@ -115,9 +139,10 @@ export async function runLogs(session: Session, options: LogsOptions): Promise<n
         [options.attempt === null || options.attempt === "latest" ? String(task.attempt.attempt) : options.attempt];
   for (const attempt of attempts) {
     if (attempts.length > 1) await session.say(`==> attempt ${attempt}`);
-    if (options.tail === null) await copyLog(api, task.task_id, attempt, writer);
+    const part = { since: sinceOf(session, options), grep: options.grep };
+    if (options.tail === null) await copyLog(api, task.task_id, attempt, part, writer);
     else {
-      const query = { attempt, tail: options.tail };
+      const query = { attempt, tail: options.tail, grep: options.grep };
       await writer.write((await api.bytes("readLogs", { path: { task_id: task.task_id }, query, about: options.id })).bytes);
     }
   }
@@ -130,24 +155,40 @@ function attemptValue(text: string): string {
   throw usageError(`${visible(text)} is no attempt`, "give its number, latest, or all");
 }
 
+type LogsFlags = {
+  readonly follow?: true;
+  readonly tail?: number;
+  readonly attempt?: string;
+  readonly since?: string;
+  readonly grep?: string;
+  readonly raw?: true;
+  readonly json?: true;
+};
+
 export function addLogs(program: Command, bind: Bind): void {
   leaf(program, "logs <id>", "The log of a task's driver; on a terminal control characters are shown, not obeyed", [
     "verlpool logs -f 3d4c",
     "verlpool logs 3d4c --tail 200",
     "verlpool logs 3d4c --attempt 1 > first.log",
+    "verlpool logs 3d4c --since 10m",
+    "verlpool logs 3d4c --attempt all --grep '(?i)error|out of memory'",
   ])
     .option("-f, --follow", "from the last 2000 lines (or --tail) on until the task ends; the exit code says how (0, 100, 102, 103)")
     .option("--tail <n>", "only the last lines", wholeNumber(0, 10_000))
     .option("--attempt <n>", "a number, latest or all", attemptValue)
+    .option("--since <time>", "only what was written after it: 10m (so long ago) or 2026-08-01T18:00:00Z; to 5 s")
+    .option("--grep <pattern>", "only lines that match, looked for by the server; (?i) in front: both cases")
     .option("--raw", "the exact bytes also on a terminal")
     .option("--json", "with -f: one event a line")
-    .action((id: string, options: { follow?: true; tail?: number; attempt?: string; raw?: true; json?: true }) =>
+    .action((id: string, options: LogsFlags) =>
       bind((session) =>
         runLogs(session, {
           id: taskIdText(id),
           follow: options.follow === true,
           tail: options.tail ?? null,
           attempt: options.attempt ?? null,
+          since: options.since ?? null,
+          grep: options.grep ?? null,
           raw: options.raw === true,
           json: options.json === true,
         }),

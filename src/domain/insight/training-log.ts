@@ -1,4 +1,4 @@
-/** verl's file logger (verl >= 0.6): one JSON line a step, `{"step": N, "data": {key: value}}`. */
+/** A step as verl writes it: to its file logger (verl >= 0.6) as a JSON line, `{"step": N, "data": {key: value}}`, and to the console. */
 import type { Workload } from "../types.ts";
 
 export type MetricPoint = { readonly step: number; readonly data: { readonly [key: string]: number } };
@@ -31,13 +31,42 @@ function parseJson(line: string): unknown {
   }
 }
 
+/** Of the console's line: `step:N - key:value - key:value` (verl/utils/logger/aggregate_logger.py), in any place of a line. */
+export const CONSOLE_STEP = "step:";
+const CONSOLE_HEAD = /(?<![\w/])step:(\d{1,9}) - /;
+/** What pprint makes of a number; NumPy 2 names its type. */
+const CONSOLE_VALUE = /^(?:np\.\w{1,20}\()?(-?(?:\d[\d.]{0,40}(?:e[+-]?\d{1,4})?|inf)|nan)\)?(?=\s|$)/;
+
+/** The console's last resort: a progress bar, or the name of Ray's process, may stand before the step. Null for a line without one. */
+export function parseConsoleLine(line: string): MetricPoint | null {
+  const head = CONSOLE_HEAD.exec(line);
+  if (head === null) return null;
+  const fields = line.slice(head.index + head[0].length).split(" - ");
+  const numbers = fields.flatMap((field): [string, number][] => {
+    const colon = field.lastIndexOf(":");
+    const value = CONSOLE_VALUE.exec(field.slice(colon + 1))?.[1];
+    return colon < 1 || value === undefined ? [] : [[field.slice(0, colon), consoleNumber(value)]];
+  });
+  return numbers.length === 0 ? null : { step: Number(head[1]), data: Object.fromEntries(numbers) };
+}
+
+function consoleNumber(text: string): number {
+  if (text === "nan") return Number.NaN;
+  return text.endsWith("inf") ? Number(`${text}inity`.replace("inf", "Inf")) : Number(text);
+}
+
 const HEADLINE: { readonly [workload in Workload]: readonly string[] } = {
   ppo: ["critic/rewards/mean", "critic/score/mean"],
   grpo: ["critic/rewards/mean", "critic/score/mean"],
   sft: ["train/loss", "val/loss"],
 };
 
-/** The one number that says whether it learns: reward for RL, loss for SFT. */
+/** The keys that say whether it learns, the first that is there counts: reward for RL, loss for SFT. */
+export function headlineKeys(workload: Workload): readonly string[] {
+  return HEADLINE[workload];
+}
+
+/** The one number that says whether it learns. */
 export function pickMetric(workload: Workload, point: MetricPoint): { readonly key: string; readonly value: number } | null {
   for (const key of HEADLINE[workload]) {
     const value = point.data[key];

@@ -1,0 +1,178 @@
+/** One answer to why a task is as it is: from the database and its own files, so also with Ray gone. */
+import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
+import type { Estimate } from "../domain/estimate.ts";
+import { type EtaRange, stepsLeft } from "../domain/insight/eta.ts";
+import { finitePoints, type Series } from "../domain/insight/series.ts";
+import { whatHelps } from "../domain/insight/sooner.ts";
+import { headlineKeys } from "../domain/insight/training-log.ts";
+import { isLive, isTerminal, isWaiting } from "../domain/task-state.ts";
+import type { Attempt, Failure, Task, TaskEvent } from "../domain/types.ts";
+import type { Forecast } from "./forecast.ts";
+import type { Insight, RunPace } from "./insight.ts";
+import type { Clock, JobFiles, LogFiles, Store } from "./ports.ts";
+import { fitOf, type PoolView } from "./read-pool.ts";
+import { resumePoint } from "./scheduler/resume.ts";
+import { inOrder } from "../domain/queue-order.ts";
+
+export type WhyDeps = {
+  readonly store: Store;
+  readonly files: JobFiles;
+  readonly logs: LogFiles;
+  readonly insight: Insight;
+  readonly forecast: Forecast;
+  readonly clock: Clock;
+  readonly pool: () => Promise<PoolView>;
+};
+
+export type MetricChange = { readonly key: string; readonly first: number; readonly last: number; readonly best: number };
+export type Checkpoint = { readonly submissionId: string; readonly step: number };
+
+export type WhyWaiting = {
+  readonly position: number | null;
+  readonly fit: "now" | "later" | "impossible" | "unknown";
+  readonly perNode: Awaited<ReturnType<typeof fitOf>>["perNode"];
+  readonly estimate: Estimate | null;
+  readonly sooner: readonly string[];
+};
+
+export type WhyRunning = {
+  readonly attempt: Attempt;
+  readonly pace: RunPace;
+  readonly metric: MetricChange | null;
+  readonly end: EtaRange | null;
+};
+
+export type Again = { readonly resumesFrom: Checkpoint | null; readonly text: string };
+
+export type Why = {
+  readonly task: Task;
+  readonly at: number;
+  readonly attempts: readonly Attempt[];
+  readonly waiting: WhyWaiting | null;
+  readonly running: WhyRunning | null;
+  readonly failed: { readonly failure: Failure; readonly explanation: string; readonly evidence: Diagnosis["evidence"] } | null;
+  readonly ended: { readonly step: number | null; readonly metric: MetricChange | null; readonly checkpoint: Checkpoint | null } | null;
+  readonly again: Again | null;
+  readonly alerts: readonly TaskEvent[];
+  /** What could not be read, in words. */
+  readonly notes: readonly string[];
+};
+
+const EVENTS_A_PAGE = 500;
+/** What a task does after its last step: the checkpoint's last writes, the end of its processes. */
+const TEARDOWN = { lowMs: 2_000, highMs: 30_000 };
+
+export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
+  const notes: string[] = [];
+  /** An answer without one of its parts is better than none. */
+  const orNote = async <T>(what: string, none: T, read: () => Promise<T>): Promise<T> => {
+    try {
+      return await read();
+    } catch (error) {
+      notes.push(`${what} can't be read now: ${error instanceof Error ? error.message : String(error)}`);
+      return none;
+    }
+  };
+  const attempts = await deps.store.tasks.attempts(task.taskId);
+  const latest = attempts.at(-1) ?? null;
+  const line = attempts.length === 0 ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
+  const metric = line === null ? null : metricChange(task, line);
+  const hasEnded = isTerminal(task.state);
+  const again = hasEnded && task.state !== "SUCCEEDED" ? await orNote("the checkpoints", null, () => whereAgain(deps, task)) : null;
+  return {
+    task,
+    at: deps.clock.now(),
+    attempts,
+    waiting: isWaiting(task.state) ? await waitingOf(deps, task) : null,
+    running: isLive(task.state) && latest !== null ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric)) : null,
+    failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, latest, orNote),
+    ended: hasEnded
+      ? {
+          step: line?.steps.at(-1) ?? task.progress?.step ?? null,
+          metric,
+          checkpoint:
+            task.state === "SUCCEEDED"
+              ? await orNote("the checkpoints", null, () => newestCheckpoint(deps, task))
+              : (again?.resumesFrom ?? null),
+        }
+      : null,
+    again,
+    alerts: await alertEvents(deps.store, task),
+    notes,
+  };
+}
+
+async function waitingOf({ store, forecast, pool }: WhyDeps, task: Task): Promise<WhyWaiting> {
+  const view = await pool();
+  const fit = await fitOf(store, task, view);
+  const place = inOrder(await store.tasks.listOpen(), view.order).findIndex(({ taskId }) => taskId === task.taskId);
+  const owner = await store.users.getUser(task.userId);
+  const hasRoom = fit.perNode.filter(({ fits }) => fits).length >= task.needs.nodes;
+  return {
+    position: place < 0 ? null : place + 1,
+    fit: fit.verdict === "later" && hasRoom ? "now" : fit.verdict,
+    perNode: fit.perNode,
+    estimate: (await forecast.estimates()).get(task.taskId) ?? null,
+    sooner: whatHelps(task, owner?.limits.maxPriority ?? null),
+  };
+}
+
+async function runningOf(deps: WhyDeps, task: Task, attempt: Attempt, metric: MetricChange | null): Promise<WhyRunning> {
+  const pace = await deps.insight.pace(task, attempt);
+  return { attempt, pace, metric, end: endRange(pace, deps.clock.now()) };
+}
+
+/** Of the task, not of its last step alone. Null while nothing can be told. */
+export function endRange(pace: RunPace, now: number): EtaRange | null {
+  if (pace.step === null || pace.totalSteps === null) return null;
+  const since = pace.lastStepAt === null ? 0 : Math.max(0, now - pace.lastStepAt);
+  const left = stepsLeft(pace.stepSeconds, pace.totalSteps - pace.step, since);
+  return left === null ? null : { lowMs: left.lowMs + TEARDOWN.lowMs, highMs: left.highMs + TEARDOWN.highMs };
+}
+
+type OrNote = <T>(what: string, none: T, read: () => Promise<T>) => Promise<T>;
+
+/** The label is what the task was closed with; the log's lines are shown where they say the same. */
+async function failedOf({ logs }: WhyDeps, failure: Failure, latest: Attempt | null, orNote: OrNote): Promise<NonNullable<Why["failed"]>> {
+  const none = { failure, explanation: failure.text, evidence: [] };
+  if (latest === null || latest.startedAt === null) return none;
+  const found = await orNote("the log", null, () => logs.diagnose(latest.userId, latest.submissionId, ""));
+  if (found === null || (found.label !== failure.label && failure.label !== "unknown")) return none;
+  return { failure, explanation: found.explanation, evidence: found.evidence };
+}
+
+async function whereAgain({ store, files }: WhyDeps, task: Task): Promise<Again> {
+  const nothing = { resumesFrom: null, text: "it would begin at step 0: no attempt of it left a complete checkpoint" };
+  if (task.attempts === 0) return nothing;
+  const { from, events } = await resumePoint({ store, files }, task, task.attempts + 1);
+  if (from === null) return nothing;
+  const text = events[0]?.reason?.text ?? `goes on from step ${from.step}`;
+  return { resumesFrom: from, text: `it would ${text.replace(/^goes on/, "go on")}` };
+}
+
+async function newestCheckpoint({ store, files }: WhyDeps, task: Task): Promise<Checkpoint | null> {
+  return task.attempts === 0 ? null : (await resumePoint({ store, files }, task, task.attempts + 1)).from;
+}
+
+function metricChange({ workload }: Task, line: Series): MetricChange | null {
+  for (const key of headlineKeys(workload)) {
+    const values = finitePoints(line, key).map(({ value }) => value);
+    const [first, last] = [values[0], values.at(-1)];
+    if (first === undefined || last === undefined) continue;
+    const best = values.reduce((a, b) => (workload === "sft" ? Math.min(a, b) : Math.max(a, b)));
+    return { key, first, last, best };
+  }
+  return null;
+}
+
+/** Of the newest attempt, and of the task as a whole. */
+async function alertEvents(store: Store, task: Task): Promise<readonly TaskEvent[]> {
+  const out: TaskEvent[] = [];
+  for (let after = 0; ;) {
+    const page = await store.tasks.events(task.taskId, after, EVENTS_A_PAGE);
+    out.push(...page.rows.filter(({ type, attempt }) => type === "alert" && (attempt === null || attempt === task.attempts)));
+    const last = page.rows.at(-1);
+    if (!page.hasMore || last === undefined) return out;
+    after = last.seq;
+  }
+}
