@@ -88,6 +88,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDiagnose(program, bind);
   addLocal(program, bind);
   addAgents(program, bind);
+  addPool(program, bind);
   addClean(program, bind);
   addDoctor(program, bind);
   return program;

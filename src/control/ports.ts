@@ -30,7 +30,6 @@ import type {
 } from "../domain/types.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
-import type { NodeStore } from "./node-ports.ts";
 
 export type Clock = {
   /** Wall clock, epoch ms: for people only. */
