@@ -20,11 +20,15 @@ export type Settings = {
   readonly backoffMs: number;
   readonly handOverMs: number;
   readonly reserveAfterMs: number;
+  readonly minFreeBytes: number;
+  readonly minNodeFreeBytes: number;
+  readonly cordonAfterFailures: number;
   readonly order: QueueOrder["by"];
   readonly fairHalfLifeDays: number;
 };
 
-export type NodePlan = { readonly name: string; readonly gpus: number; readonly cpus: number };
+/** `agent`: it is run by `verlpool worker`, and not by hand. */
+export type NodePlan = { readonly name: string; readonly gpus: number; readonly cpus: number; readonly agent: boolean };
 export type UserPlan = { readonly userId: string; readonly maxRunning: number | null; readonly maxGpus: number | null };
 
 /** How the trainer of one attempt goes: after `runMs` of work it ends so. `hang` never ends by itself. */
@@ -105,7 +109,7 @@ export function makePlan(seed: number): Plan {
   const random = randomOf(seed, "plan");
   const size = random.weighted(SIZES);
   const calmAt = random.int(...size.busyMs);
-  const nodes = planNodes(random);
+  const nodes = planNodes(random, randomOf(seed, "agents"));
   const users = planUsers(random);
   const database = random.chance(0.55) ? "sqlite" : "postgres";
   const submissions = planSubmissions(random, random.int(...size.tasks), calmAt, nodes, users);
@@ -113,6 +117,7 @@ export function makePlan(seed: number): Plan {
     ...planUserActs(random, submissions, calmAt),
     ...planFaults(random, random.int(...size.faults), calmAt, submissions),
     ...planHeldShortage(random, submissions),
+    ...planAgentAttack(randomOf(seed, "agent attack"), calmAt, submissions, nodes),
   ];
   return {
     seed,
@@ -151,15 +156,24 @@ function planSettings(random: Random, database: Plan["database"]): Settings {
     reserveAfterMs: random.pick([15, 60, 600]) * SECOND,
     order: random.pick([...QUEUE_ORDERS]),
     fairHalfLifeDays: 7,
+    minFreeBytes: 0,
+    minNodeFreeBytes: 0,
+    cordonAfterFailures: 0,
   };
 }
 
-function planNodes(random: Random): readonly NodePlan[] {
+function planNodes(random: Random, agents: Random): readonly NodePlan[] {
   const gpus = random.pick([1, 2, 4]);
+  const share = agents.weighted([
+    [6, 1],
+    [2, 0],
+    [2, 0.6],
+  ]);
   return Array.from({ length: random.int(1, 3) }, (_, index) => ({
     name: `n${index + 1}`,
     gpus: random.chance(0.8) ? gpus : random.int(1, 4),
     cpus: random.chance(0.8) ? 64 : 4,
+    agent: agents.chance(share),
   }));
 }
 
@@ -271,6 +285,65 @@ function planHeldShortage(random: Random, submissions: readonly SubmitItem[]): r
     { ...act, kind: "hold", at: held },
     { ...act, kind: "release", at: held + random.int(SECOND, 10 * SECOND) },
   ];
+}
+
+/** What the word of the nodes' agents must stand: an attempt that lives, dies or falls silent while an agent is blind, stuck, dead or cut off. */
+const AGENT_ATTACKS: readonly (readonly (readonly [kind: FaultKind, s: number, lastsS: number])[])[] = [
+  [["launcher.killed", 16, 0]],
+  [["incarnation.killed", 16, 0]],
+  [
+    ["gpu.leftover", 10, 120],
+    ["launcher.killed", 20, 0],
+  ],
+  [
+    ["gpu.leftover", 10, 120],
+    ["incarnation.killed", 20, 0],
+  ],
+  [
+    ["agent.stale", 0, 60],
+    ["launcher.frozen", 9, 45],
+  ],
+  [
+    ["agent.killed", 2, 20],
+    ["launcher.frozen", 10, 60],
+  ],
+  [
+    ["node.cut_storage", 5, 40],
+    ["ray.get.lie", 5, 60],
+  ],
+  [
+    ["node.frozen", 14, 45],
+    ["launcher.killed", 20, 0],
+  ],
+  [
+    ["agent.frozen", 14, 100],
+    ["launcher.frozen", 15, 40],
+  ],
+  [
+    ["storage.stale", 0, 200],
+    ["node.cut_storage", 8, 70],
+  ],
+];
+
+function planAgentAttack(
+  random: Random,
+  calmAt: number,
+  submissions: readonly SubmitItem[],
+  nodes: readonly NodePlan[],
+): readonly FaultItem[] {
+  if (!random.chance(0.3) || !nodes.some(({ agent }) => agent)) return [];
+  const { at } = random.pick(submissions);
+  // One target for all: a fault of a node and one of its agent meet the same machine where there is but one.
+  const target = random.int(0, 999);
+  return random.pick(AGENT_ATTACKS).map(([fault, s, lastsS]) => ({
+    kind: "fault" as const,
+    id: 0,
+    at: Math.max(0, Math.min(calmAt - 1, at + s * SECOND + random.int(-3_000, 5_000))),
+    fault,
+    lastsMs: lastsS * SECOND,
+    probability: 1,
+    target,
+  }));
 }
 
 /** A world meets a few kinds of faults, often; that finds more than a little of everything (FoundationDB's buggify). */

@@ -9,6 +9,7 @@ import { mayStay } from "./invariants/comes-to-rest.ts";
 import { afterStep, afterWrite, atRest } from "./invariants/registry.ts";
 import type { Plan } from "./plan.ts";
 import { applyFault, mendAll, superviseServers } from "./world/apply-fault.ts";
+import { startAgent } from "./world/agent.ts";
 import type { Database } from "./world/database.ts";
 import { EPOCH_MS, isOver, type Machine, type Violation, type World } from "./world/model.ts";
 import { joinHead, newHead } from "./world/ray-head.ts";
@@ -36,6 +37,7 @@ export async function runWorld(database: Database, plan: Plan, keepLines: boolea
   database.reset();
   const world = makeWorld(database, plan, keepLines);
   await addUsers(world);
+  for (const machine of world.machines) startAgent(world, machine);
   for (const machine of world.machines) joinHead(world, machine);
   for (let slot = 0; slot < plan.servers; slot += 1) startServer(world, slot);
   await turn();
@@ -124,8 +126,10 @@ function endTheEndless(world: World): void {
 }
 
 function makeWorld(database: Database, plan: Plan, keepLines: boolean): World {
-  const machines = plan.nodes.map((node): Machine => ({
+  const machines = plan.nodes.map(({ agent, ...node }): Machine => ({
     ...node,
+    agent: agent ? { alive: false, nonce: "", seq: 0, frozenUntil: 0, lastBeatAt: 0, old: [], dead: [], written: [] } : null,
+    incarnation: null,
     up: true,
     rayNodeId: "",
     head: null,

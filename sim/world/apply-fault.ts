@@ -2,6 +2,7 @@
 import { type FaultKind, FAULTS } from "../faults.ts";
 import type { FaultItem } from "../plan.ts";
 import type { FailpointName } from "../../src/control/scheduler/context.ts";
+import { killIncarnation, startAgent, stopAgent } from "./agent.ts";
 import { allocate, releaseWhere } from "./gpus.ts";
 import { freeze, sigkill, sigkillInner, sigterm } from "./launcher.ts";
 import { EPOCH_MS, type Launcher, type Machine, type Server, type World } from "./model.ts";
@@ -50,6 +51,7 @@ const ACTS: { readonly [kind in FaultKind]?: Act } = {
     losePower(world, machine);
     later(() => {
       machine.up = true;
+      startAgent(world, machine);
       joinHead(world, machine);
     });
   }),
@@ -65,6 +67,16 @@ const ACTS: { readonly [kind in FaultKind]?: Act } = {
   "node.frozen": onMachine((world, machine, until) => {
     machine.frozenUntil = Math.max(machine.frozenUntil, until);
     for (const launcher of running(world)) if (launcher.machine === machine) freeze(world, launcher, until);
+  }),
+  "agent.killed": onAgent((world, machine, _until, later) => {
+    stopAgent(machine);
+    later(() => startAgent(world, machine));
+  }),
+  "agent.frozen": onAgent((_world, machine, until) => {
+    if (machine.agent !== null) machine.agent.frozenUntil = Math.max(machine.agent.frozenUntil, until);
+  }),
+  "incarnation.killed": onAgent((world, machine) => {
+    if (machine.agent?.alive === true) killIncarnation(world, machine);
   }),
   "worker.clock": (world, item) => {
     const machine = pick(world.machines, item.target);
@@ -118,6 +130,16 @@ const ACTS: { readonly [kind in FaultKind]?: Act } = {
 function onMachine(act: (world: World, machine: Machine, until: number, later: Parameters<Act>[3]) => void): Act {
   return (world, item, until, later) => {
     const machine = pick(world.machines, item.target);
+    if (machine !== null) act(world, machine, until, later);
+    return machine !== null;
+  };
+}
+
+/** A machine that has an agent. */
+function onAgent(act: (world: World, machine: Machine, until: number, later: Parameters<Act>[3]) => void): Act {
+  return (world, item, until, later) => {
+    const agents = world.machines.filter((machine) => machine.agent !== null && machine.up);
+    const machine = pick(agents, item.target);
     if (machine !== null) act(world, machine, until, later);
     return machine !== null;
   };

@@ -32,7 +32,17 @@ export function jobFilesPort(world: World, server: () => Server): JobFiles {
       call("revoke", "write", () => {
         const directory = directoryOf(userId, submissionId);
         const at = new Date(EPOCH_MS + world.timeline.now()).toISOString();
-        const mine = { by: "server", why, nonce, host: server().name, nodeId: null, containment: "none", raySession: null, at } as const;
+        const mine = {
+          by: "server",
+          why,
+          nonce,
+          host: server().name,
+          nodeId: null,
+          agentIncarnation: null,
+          containment: "none",
+          raySession: null,
+          at,
+        } as const;
         if (linkClaim(world, directory, mine)) world.trace.saw("the server won a claim");
         const claim = directory.files.claim ?? mine;
         if (claim.by === "launcher") world.trace.saw("the server lost a claim");
@@ -65,7 +75,7 @@ function trouble(kind: StorageTrouble["kind"], message: string): Error {
   return Object.assign(new Error(`storage: ${message}`), { name: "StorageTrouble" as const, kind });
 }
 
-function storageCall<T>(world: World, server: Server, name: string, access: Access, effect: () => T): Promise<T> {
+export function storageCall<T>(world: World, server: Server, name: string, access: Access, effect: () => T): Promise<T> {
   const random = world.random(`storage ${name}`);
   const label = `storage.${name}`;
   if (hits(world, "storage.hang")) {

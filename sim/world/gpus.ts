@@ -54,15 +54,25 @@ export function allocate(world: World, part: Allocation): void {
   remember(world);
 }
 
-/** Ray takes the GPUs of a driver that ended back; an actor that outlives it keeps its own. */
-export function releaseOf(world: World, launcher: Launcher): void {
+/**
+ * Ray takes the GPUs of a driver that ended back; an actor that outlives it keeps its own, and so does one whose node stands still. Returns after
+ * how long there is something left to do.
+ */
+export function releaseOf(world: World, launcher: Launcher): number {
   const leftover = isOn(world, "gpu.leftover");
+  let again = 0;
   for (const part of world.ray.allocations) {
     if (part.launcher !== launcher || part.owner !== "trainer") continue;
+    const thaw = part.machine.frozenUntil - world.timeline.now();
+    if (thaw > 0) {
+      again = Math.max(again, thaw + 500);
+      continue;
+    }
     world.ray.allocations.delete(part);
     if (leftover) world.ray.allocations.add({ ...part, owner: "leftover" });
   }
   remember(world);
+  return again;
 }
 
 export function releaseWhere(world: World, which: (part: Allocation) => boolean): readonly Allocation[] {

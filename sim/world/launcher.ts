@@ -29,6 +29,7 @@ export function startLauncher(world: World, job: Job, machine: Machine): Launche
     userId: task.userId,
     attempt: parsed.attempt,
     machine,
+    incarnation: machine.incarnation,
     job,
     nonce: newId(world, "nonce"),
     containment: item.containment,
@@ -133,6 +134,7 @@ function claim(world: World, launcher: Launcher): void {
     nonce: launcher.nonce,
     host: launcher.machine.name,
     nodeId: launcher.machine.rayNodeId,
+    agentIncarnation: launcher.incarnation,
     containment: launcher.containment,
     raySession: null,
     at: wallText(world, launcher.machine),
@@ -239,7 +241,11 @@ export function killTree(world: World, launcher: Launcher): void {
   launcher.goneAt = world.timeline.now();
   if (launcher.exitCode === null && launcher.signal === null) launcher.signal = "SIGKILL";
   world.trace.note(world.timeline.now(), "tree is gone", () => launcher.submissionId);
-  world.timeline.after(world.random("release").int(200, 4_000), "ray frees the GPUs", () => releaseOf(world, launcher));
+  const free = (): void => {
+    const later = releaseOf(world, launcher);
+    if (later > 0) world.timeline.after(later, "a frozen node frees its GPUs", free);
+  };
+  world.timeline.after(world.random("release").int(200, 4_000), "ray frees the GPUs", free);
   if (launcher.alive) finish(world, launcher);
 }
 

@@ -1,4 +1,5 @@
 /** The nouns of the simulated world: what is really so, whatever the scheduler believes. */
+import type { NodeRecord } from "../../src/domain/node-record.ts";
 import type { AttemptFiles, AttemptResult, Claim, RayJobStatus, StopWhy, Task } from "../../src/domain/types.ts";
 import type { RayJobRequest } from "../../src/control/ports.ts";
 import type { SchedulerLoop } from "../../src/control/scheduler/loop.ts";
@@ -63,6 +64,20 @@ export type Directory = {
   log: string;
 };
 
+/** The agent of a machine; what it has written stays when its process ends. */
+export type Agent = {
+  alive: boolean;
+  nonce: string;
+  seq: number;
+  frozenUntil: number;
+  /** When the last beat that was written had been begun. */
+  lastBeatAt: number;
+  /** Incarnations that ended and that it has not yet killed the rest of. */
+  readonly old: string[];
+  readonly dead: string[];
+  readonly written: { readonly at: number; readonly record: NodeRecord }[];
+};
+
 export type Machine = {
   readonly name: string;
   readonly gpus: number;
@@ -70,6 +85,10 @@ export type Machine = {
   up: boolean;
   /** Ray's id of this incarnation of the raylet; changes with each join. */
   rayNodeId: string;
+  /** Null = a worker that was started by hand. */
+  readonly agent: Agent | null;
+  /** The agent's name of the raylet that runs; null without an agent, and while none runs. */
+  incarnation: string | null;
   head: Head | null;
   frozenUntil: number;
   cutFromStorageUntil: number;
@@ -120,6 +139,7 @@ export type Launcher = {
   readonly userId: string;
   readonly attempt: number;
   readonly machine: Machine;
+  readonly incarnation: string | null;
   readonly job: Job;
   readonly nonce: string;
   readonly containment: Claim["containment"];

@@ -106,6 +106,7 @@ export function rayletDies(world: World, machine: Machine): void {
   const random = world.random("raylet death");
   world.trace.note(world.timeline.now(), "raylet dies", () => machine.name);
   machine.head = null;
+  endIncarnation(machine);
   for (const part of releaseWhere(world, (part) => part.machine === machine)) if (part.launcher !== null) losePart(world, part.launcher);
   for (const launcher of world.launchers) {
     if (launcher.machine !== machine || !launcher.alive) continue;
@@ -135,15 +136,35 @@ export function joinHead(world: World, machine: Machine, head: Head = world.ray.
     world.timeline.after(RETRY_MS, "node tries to join", () => joinHead(world, machine, world.ray.current));
     return;
   }
+  if (machine.agent !== null && !mayJoin(world, machine)) {
+    world.timeline.after(RETRY_MS, "an agent waits to join", () => joinHead(world, machine, world.ray.current));
+    return;
+  }
   machine.head = head;
   machine.rayNodeId = newId(world, "raynode");
+  if (machine.agent !== null) machine.incarnation = newId(world, "incarnation");
   world.trace.note(world.timeline.now(), "node joins", () => `${machine.name} as ${machine.rayNodeId} of ${head.session}`);
+}
+
+/** An agent joins once its old raylet is dead and it can beat; without an agent nobody waits. */
+function mayJoin(world: World, { agent, cutFromStorageUntil, frozenUntil }: Machine): boolean {
+  const now = world.timeline.now();
+  return (
+    agent !== null && agent.alive && agent.old.length === 0 && cutFromStorageUntil <= now && Math.max(frozenUntil, agent.frozenUntil) <= now
+  );
+}
+
+function endIncarnation(machine: Machine): void {
+  if (machine.incarnation !== null) machine.agent?.old.push(machine.incarnation);
+  machine.incarnation = null;
 }
 
 /** All processes of a node are gone at once. */
 export function losePower(world: World, machine: Machine): void {
   machine.up = false;
   machine.head = null;
+  endIncarnation(machine);
+  if (machine.agent !== null) machine.agent.alive = false;
   for (const launcher of world.launchers) {
     if (launcher.machine !== machine) continue;
     launcher.alive = false;

@@ -120,6 +120,8 @@ function nodeViews(world: World, head: Head, ageMs: number): readonly NodeView[]
         cpusTotal: machine.cpus,
         gpusUsed: used.gpus,
         cpusUsed: used.cpus,
+        rivals: [],
+        closed: null,
       };
     });
 }

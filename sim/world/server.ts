@@ -8,6 +8,7 @@ import { schedulerLoop } from "../../src/control/scheduler/loop.ts";
 import { queueOrder } from "../../src/control/usage.ts";
 import { randomOf } from "../engine/random.ts";
 import { violate } from "../invariants/violate.ts";
+import { nodeFilesPort } from "./node-files-port.ts";
 import { commandSource } from "./command-source.ts";
 import { jobFilesPort } from "./files-port.ts";
 import { EPOCH_MS, newId, type Server, type World } from "./model.ts";
@@ -40,6 +41,7 @@ export function startServer(world: World, slot: number): Server {
   const deps: SchedulerDeps = {
     store,
     files: jobFilesPort(world, () => server),
+    nodeFiles: nodeFilesPort(world, () => server),
     ray: rayJobsPort(world, () => server),
     cluster: rayClusterPort(world, () => server),
     commands: commandSource(world),

@@ -3,6 +3,7 @@ import { AppError } from "../../src/domain/app-error.ts";
 import type { Store, TaskChange } from "../../src/control/ports.ts";
 import { makeAuditStore } from "../../src/store/audit-store.ts";
 import { makeSqliteLead } from "../../src/store/leader-sqlite.ts";
+import { makeNodeStore } from "../../src/store/node-store.ts";
 import { makeQueueStore } from "../../src/store/queue-store.ts";
 import { makeTaskStore } from "../../src/store/task-store.ts";
 import { makeUsageStore } from "../../src/store/usage-store.ts";
@@ -27,6 +28,7 @@ export function storePort(world: World, server: () => Server): Store {
     users: through(world, server, "users", makeUserStore(db, queue.write, "sqlite")),
     audit: through(world, server, "audit", makeAuditStore(db)),
     queue: through(world, server, "queue", makeQueueStore(db, queue.write)),
+    nodes: through(world, server, "nodes", makeNodeStore(db, queue.write, "sqlite")),
     usage: through(world, server, "usage", makeUsageStore(db)),
     leader: through(world, server, "leader", leader),
     close: () => queue.close(),

@@ -36,6 +36,8 @@ export const KEYS = {
   "pool.python": key(z.string().regex(/^[A-Za-z0-9_./+-]+$/), "python3", "interpreter of launcher and driver on the workers"),
   "pool.max_nodes": key(positiveInt.nullable(), null, "no task may ask for more nodes; null = no ceiling"),
   "pool.max_gpus_per_node": key(positiveInt.nullable(), null, "no task may ask for more GPUs a node; null = no ceiling"),
+  "pool.min_disk_free_gib": key(z.number().min(0), 2, "less left on a node's own disk, and no task is placed there; 0 = no floor"),
+  "pool.cordon_after_failures": key(z.int().min(0), 2, "failures of a node in 24 h that cordon it; 0 = none do"),
   "scheduler.max_running_tasks": key(positiveInt, 1, "tasks that run at once"),
   "scheduler.retry_interval_s": key(seconds, 60, "wait between two looks for capacity"),
   "scheduler.tick_s": key(z.number().min(0.05).max(60), 1, "time between two scheduler passes"),
@@ -66,6 +68,7 @@ export const KEYS = {
   "limits.streams": key(z.int().min(1), 5, "open log streams of one user; the admin: 10 times as many"),
   "taskspec.ignored_fields": key(z.array(z.string()), [], "old TaskSpec keys that are accepted with a warning"),
   "storage.allowed_symlink_targets": key(z.array(path), [], "directories outside /private/common that links in it may lead to"),
+  "storage.min_free_gib": key(z.number().min(0), 2, "less left on the shared storage, and no task is started; 0 = no floor"),
   "storage.deadline_s": key(seconds, 10, "a storage call that takes longer counts as hung"),
 } as const satisfies { readonly [name: string]: Key };
 

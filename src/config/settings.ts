@@ -45,6 +45,9 @@ export type Settings = {
   readonly ignoredFields: readonly string[];
   readonly allowedSymlinkTargets: readonly string[];
   readonly storageDeadlineMs: number;
+  readonly minFreeBytes: number;
+  readonly minNodeFreeBytes: number;
+  readonly cordonAfterFailures: number;
 };
 
 function tlsFiles(cert: string | null, key: string | null): Settings["tlsFiles"] {
@@ -107,6 +110,9 @@ export function settingsOf(config: Config): Settings {
     ignoredFields: get("taskspec.ignored_fields"),
     allowedSymlinkTargets: get("storage.allowed_symlink_targets"),
     storageDeadlineMs: ms("storage.deadline_s"),
+    minFreeBytes: get<number>("storage.min_free_gib") * 2 ** 30,
+    minNodeFreeBytes: get<number>("pool.min_disk_free_gib") * 2 ** 30,
+    cordonAfterFailures: get("pool.cordon_after_failures"),
   };
 }
 

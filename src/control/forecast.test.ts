@@ -8,7 +8,17 @@ import type { LoopView } from "./scheduler/loop.ts";
 
 const MINUTE = 60_000;
 const HEAD = { kind: "up", session: "s", address: "a", rayVersion: "2.60.0" } as const;
-const NODE = { node: "n1", rayNodeId: "r1", address: null, gpusTotal: 1, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0 };
+const NODE = {
+  node: "n1",
+  rayNodeId: "r1",
+  address: null,
+  gpusTotal: 1,
+  cpusTotal: 64,
+  gpusUsed: 0,
+  cpusUsed: 0,
+  rivals: [],
+  closed: null,
+};
 
 function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Partial<LoopView> = {}) {
   const asked = { open: 0 };
@@ -27,7 +37,7 @@ function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Parti
     users: { getUser: () => Promise.resolve(null) },
   } as unknown as Store;
   const settings = { maxRunningTasks: 1, retryIntervalMs: MINUTE, reserveAfterMs: 60 * MINUTE };
-  const seen: LoopView = { head: HEAD, nodes: [NODE], at: 0, leads: true, lastError: null, ...view };
+  const seen: LoopView = { head: HEAD, nodes: [NODE], agents: [], at: 0, leads: true, lastError: null, ...view };
   const forecast = forecaster({
     store,
     clock,

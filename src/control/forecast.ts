@@ -58,6 +58,7 @@ async function forecast(deps: ForecastDeps, extra: NewTask | null): Promise<Read
       holds: holdsOf(attempts),
       ended: [],
       handingOver: [],
+      storageLow: null,
       users,
       paused,
       order: await deps.order(),

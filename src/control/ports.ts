@@ -30,6 +30,7 @@ import type {
 } from "../domain/types.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
+import type { NodeStore } from "./node-ports.ts";
 
 export type Clock = {
   /** Wall clock, epoch ms: for people only. */
@@ -282,6 +283,7 @@ export type Store = {
   readonly users: UserStore;
   readonly audit: AuditStore;
   readonly queue: QueueStore;
+  readonly nodes: NodeStore;
   readonly usage: UsageStore;
   readonly leader: LeaderStore;
   readonly close: () => Promise<void>;

@@ -15,8 +15,8 @@ const user = (userId: string): Principal => ({ kind: "user", userId, tokenId: "t
 const CURSORS = cursors("secret");
 const ALL = { userId: null, states: null, workload: null, labels: {} };
 const NODES: readonly NodeView[] = [
-  { node: "n1", rayNodeId: "r1", address: "10.0.0.1", gpusTotal: 8, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0 },
-  { node: "n2", rayNodeId: "r2", address: "10.0.0.2", gpusTotal: 8, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0 },
+  { node: "n1", rayNodeId: "r1", address: "10.0.0.1", gpusTotal: 8, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0, rivals: [], closed: null },
+  { node: "n2", rayNodeId: "r2", address: "10.0.0.2", gpusTotal: 8, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0, rivals: [], closed: null },
 ];
 
 let store: Store;

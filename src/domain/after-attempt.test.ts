@@ -18,7 +18,7 @@ function result(over: Partial<AttemptResult> = {}): Ending {
   };
 }
 
-const LOST: Ending = { kind: "lost" };
+const LOST: Ending = { kind: "lost", evidence: "silence" };
 const NEVER: Ending = { kind: "never_started", why: "ray_lost" };
 
 function failedInRay(errorType: string | null, message = "text of Ray"): RayJobView {

@@ -18,6 +18,10 @@ export const AUDIT_ACTIONS = [
   "attempt.declare_dead",
   "queue.pause",
   "queue.resume",
+  "node.cordon",
+  "node.uncordon",
+  "node.drain",
+  "node.forget",
 ] as const;
 export type AuditAction = (typeof AUDIT_ACTIONS)[number];
 

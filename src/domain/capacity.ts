@@ -4,7 +4,14 @@ import type { Needs, NodeView, Placement, Waiting } from "./types.ts";
 /** What a live or just-ended attempt holds, by our own ledger. */
 export type Hold = { readonly taskId: string; readonly userId: string; readonly placement: Placement };
 
-export type Free = { readonly node: string; readonly total: NodeView; gpus: number; cpus: number };
+/** `gpus` and `cpus` are what may be given away; `idle` is what stands free there, also on a node that is closed. */
+export type Free = {
+  readonly node: string;
+  readonly total: NodeView;
+  readonly idle: { readonly gpus: number; readonly cpus: number };
+  gpus: number;
+  cpus: number;
+};
 
 export function gpusOf(needs: Needs): number {
   return needs.nodes * needs.gpusPerNode;
@@ -22,12 +29,11 @@ export function freeCapacity(nodes: readonly NodeView[], holds: readonly Hold[])
     const planned = allShown ? [] : parts.filter((part) => part.node === node.node);
     const gpus = planned.reduce((sum, part) => sum + part.gpus, 0);
     const cpus = planned.reduce((sum, part) => sum + part.cpus, 0);
-    return {
-      node: node.node,
-      total: node,
+    const idle = {
       gpus: Math.max(0, node.gpusTotal - Math.max(node.gpusUsed, gpus)),
       cpus: Math.max(0, node.cpusTotal - Math.max(node.cpusUsed, cpus)),
     };
+    return { node: node.node, total: node, idle, ...(node.closed === null ? idle : { gpus: 0, cpus: 0 }) };
   });
 }
 
@@ -80,6 +86,8 @@ export function nodeFits(
 ): readonly { node: string; gpusFree: number; cpusFree: number; fits: boolean; why: string | null }[] {
   return free.map((node) => {
     const fits = fitsOn(needs, node.gpus, node.cpus);
+    const { closed } = node.total;
+    if (closed !== null && !fits) return { node: node.node, gpusFree: node.gpus, cpusFree: node.cpus, fits, why: closed.text };
     const lacks = [
       ...(node.gpus < needs.gpusPerNode ? [`${node.gpus} of ${node.total.gpusTotal} GPUs free`] : []),
       ...(node.cpus < needs.cpusPerNode ? [`${node.cpus} of ${node.total.cpusTotal} CPUs free`] : []),
@@ -103,7 +111,17 @@ export function whyNoCapacity(needs: Needs, free: readonly Free[]): Waiting {
       until: null,
     };
   }
+  const closed = whyClosed(needs, free);
+  if (closed !== null) return { code: closed, text: `needs ${shapeText(needs)}; ${listed}`, details, until: null };
   const gpusFree = free.reduce((sum, node) => sum + node.gpus, 0);
   const code = gpusFree >= gpusOf(needs) ? "fragmented" : "no_capacity";
   return { code, text: `needs ${shapeText(needs)}; ${listed}`, details, until: null };
+}
+
+/** It would fit now if no node were closed. Null also where a node is only not ready: that passes, like any want of capacity. */
+function whyClosed(needs: Needs, free: readonly Free[]): "cordoned" | "storage_low" | null {
+  const opened = free.map((node) => ({ ...node, ...node.idle }));
+  if (place(needs, opened) === null) return null;
+  const codes = opened.filter((node) => fitsOn(needs, node.gpus, node.cpus)).map((node) => node.total.closed?.code ?? null);
+  return (["cordoned", "storage_low"] as const).find((code) => codes.includes(code)) ?? null;
 }

@@ -9,7 +9,7 @@ const NOW = 1_800_000_000_000;
 const MINUTE = 60_000;
 
 function node(name: string, gpusUsed = 0): NodeView {
-  return { node: name, rayNodeId: name, address: null, gpusTotal: 8, cpusTotal: 100, gpusUsed, cpusUsed: 0 };
+  return { node: name, rayNodeId: name, address: null, gpusTotal: 8, cpusTotal: 100, gpusUsed, cpusUsed: 0, rivals: [], closed: null };
 }
 
 function task(taskId: string, seq: number, over: Partial<Task> = {}): Task {
@@ -29,6 +29,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     holds: [holdOf("r", "n1")],
     ended: [],
     handingOver: [],
+    storageLow: null,
     users: new Map(),
     paused: null,
     order: { by: "priority", used: new Map() },

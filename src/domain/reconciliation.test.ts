@@ -12,6 +12,7 @@ const CLAIM: Claim = {
   nonce: "n1",
   host: "h1",
   nodeId: null,
+  agentIncarnation: null,
   containment: "pidns",
   raySession: "session_1",
   at: "2026-01-01T00:00:00.000Z",
@@ -52,6 +53,7 @@ function settled({ task, attempt, files, seen }: Case): Settlement {
       session: "session_1",
       unclaimedMs: 0,
       leaseStillMs: 0,
+      nodesSay: "nothing",
       timeIsUp: false,
       requeueIsDue: false,
       ...seen,
@@ -184,12 +186,12 @@ describe("an attempt that its launcher has claimed", () => {
     [
       "silent for Q: lost",
       { attempt: RUNNING, files: { claim: CLAIM }, seen: { leaseStillMs: 80_000 } },
-      { kind: "end", ending: { kind: "lost" } },
+      { kind: "end", ending: { kind: "lost", evidence: "silence" } },
     ],
     [
       "silent for Q in a user namespace: lost",
       { attempt: RUNNING, files: { claim: { ...CLAIM, containment: "userns" } }, seen: { leaseStillMs: 80_000 } },
-      { kind: "end", ending: { kind: "lost" } },
+      { kind: "end", ending: { kind: "lost", evidence: "silence" } },
     ],
     [
       "silent for ever without containment: never lost by the clock alone",

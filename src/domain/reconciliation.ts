@@ -1,5 +1,5 @@
 /**
- * What to do about one open attempt, from what storage and Ray say of it (docs/protocol.md rules 1–3, 6–8). Pure.
+ * What to do about one open attempt, from what storage, the nodes' agents and Ray say of it (docs/protocol.md rules 1–3, 6–8). Pure.
  * Storage decides: the claim says whether it started, `result.json` how it ended. Ray's word alone never ends a started attempt.
  */
 import type { Attempt, AttemptFiles, AttemptResult, Claim, RayJobView, StopWhy, Task } from "./types.ts";
@@ -13,6 +13,8 @@ export type Observation = {
   readonly unclaimedMs: number;
   /** The same for a lease that did not move (or is absent after the claim). */
   readonly leaseStillMs: number;
+  /** What the nodes' agents prove of it (rule 6b). */
+  readonly nodesSay: "all_gone" | "driver_gone" | "nothing";
   /** Set when the task's time is over: deadline or max_runtime_s. */
   readonly timeIsUp: boolean;
   /** Set when the attempt is to stop now and its task to go back to the queue. */
@@ -30,8 +32,8 @@ export type Ending =
   | { readonly kind: "result"; readonly result: AttemptResult }
   /** The server holds the claim: nothing of this attempt ever ran. */
   | { readonly kind: "never_started"; readonly why: Claim["why"] }
-  /** Rule 6c: the lease stood still for Q and the containment kills with the launcher, or an operator vouches for its death. */
-  | { readonly kind: "lost" };
+  /** Rules 6b and 6c: every node's agent says that nothing of it lives; or an operator does; or the lease stood still for Q and what cannot outlive its launcher, or its node says so, is gone. */
+  | { readonly kind: "lost"; readonly evidence: "nodes" | "operator" | "silence" };
 
 export type Settlement =
   | { readonly kind: "wait" }
@@ -43,6 +45,9 @@ export type Settlement =
   | { readonly kind: "stop"; readonly why: StopWhy }
   | { readonly kind: "end"; readonly ending: Ending }
   | { readonly kind: "quarantine"; readonly remainingMs: number | null };
+
+/** Two beats: an agent that sees nothing of a launcher which renews its lease is blind. */
+const WORD_NEEDS_STILL_MS = 10_000;
 
 /** The result counts only with the nonce of the claim; any other was not written by the launcher that started. */
 function validResult(files: AttemptFiles): AttemptResult | null {
@@ -85,9 +90,11 @@ function settleStarted(task: Task, attempt: Attempt, seen: Observation, claim: C
   if (result !== null) return { kind: "end", ending: { kind: "result", result } };
   const why = wantsStop(task, seen);
   if (why !== null && seen.files.stop === null) return { kind: "stop", why };
-  if (attempt.declaredDead !== null && seen.leaseStillMs >= timing.selfFenceMs) return { kind: "end", ending: { kind: "lost" } };
-  const contained = claim.containment === "pidns" || claim.containment === "userns";
-  if (contained && seen.leaseStillMs >= timing.quarantineMs) return { kind: "end", ending: { kind: "lost" } };
+  const lost = (evidence: "nodes" | "operator" | "silence"): Settlement => ({ kind: "end", ending: { kind: "lost", evidence } });
+  if (seen.nodesSay === "all_gone" && seen.leaseStillMs >= WORD_NEEDS_STILL_MS) return lost("nodes");
+  if (attempt.declaredDead !== null && seen.leaseStillMs >= timing.selfFenceMs) return lost("operator");
+  const contained = claim.containment === "pidns" || claim.containment === "userns" || seen.nodesSay !== "nothing";
+  if (contained && seen.leaseStillMs >= timing.quarantineMs) return lost("silence");
   if (seen.leaseStillMs >= timing.selfFenceMs) {
     return { kind: "quarantine", remainingMs: contained ? timing.quarantineMs - seen.leaseStillMs : null };
   }

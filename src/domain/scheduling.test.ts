@@ -10,7 +10,18 @@ const NOW = 1_800_000_000_000;
 const SETTINGS = { maxRunningTasks: 10, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 };
 
 function node(name: string, over: Partial<NodeView> = {}): NodeView {
-  return { node: name, rayNodeId: `ray-${name}`, address: null, gpusTotal: 8, cpusTotal: 100, gpusUsed: 0, cpusUsed: 0, ...over };
+  return {
+    node: name,
+    rayNodeId: `ray-${name}`,
+    address: null,
+    gpusTotal: 8,
+    cpusTotal: 100,
+    gpusUsed: 0,
+    cpusUsed: 0,
+    rivals: [],
+    closed: null,
+    ...over,
+  };
 }
 
 let seq = 0;
@@ -31,6 +42,7 @@ function snapshot(open: readonly Task[], over: Partial<Snapshot> = {}): Snapshot
     holds: [],
     ended: [],
     handingOver: [],
+    storageLow: null,
     users: new Map(),
     paused: null,
     order: { by: "priority", used: new Map() },
@@ -374,6 +386,7 @@ const anySnapshot = fc
       nodes: nodes === null ? null : nodes.map((each, index) => node(`n${index}`, each)),
       holds: all.slice(ended),
       ended: all.slice(0, ended),
+      storageLow: null,
       handingOver: all.slice(0, Math.min(ended, handingOver)),
       users: new Map([["alice", { disabled: false, maxRunning: null, maxGpus }]]),
       paused: null,

@@ -16,6 +16,8 @@ export type Snapshot = {
   readonly open: readonly Task[];
   /** Null = Ray's head does not answer: nothing can start. */
   readonly nodes: readonly NodeView[] | null;
+  /** Why nothing at all is to be started, though Ray could: the shared storage is nearly full. */
+  readonly storageLow: string | null;
   /** Placements of live attempts. */
   readonly holds: readonly Hold[];
   /** Placements of ended attempts whose capacity is not yet seen free. */
@@ -124,6 +126,7 @@ function startOrHold(task: Task, round: Round): Decision {
   if (due !== null && now < due) return notDue(task, due, queued);
   if (snapshot.paused !== null) return queued("paused", pauseText(snapshot.paused));
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
+  if (snapshot.storageLow !== null) return queued("storage_low", snapshot.storageLow);
   if (running.length >= settings.maxRunningTasks) {
     if (round.ahead > 0) return behind();
     return queued("running_limit", `${running.length} of at most ${settings.maxRunningTasks} running (scheduler.max_running_tasks)`, {
@@ -155,11 +158,15 @@ function waitForCapacity(task: Task, round: Round): HoldBack {
   const { now, settings } = round.snapshot;
   const { passedSince } = task;
   const waiting = whyNoCapacity(task.needs, round.free);
+  // A wait for a person, not for capacity: its place in the order stays, and no time runs.
+  if (waiting.code === "cordoned" || waiting.code === "storage_low")
+    return { kind: "hold", task, to: "QUEUED", waiting, nextRunAt: null, passed: false };
   const stored = Math.min(task.nextRunAt ?? 0, now + settings.retryIntervalMs);
   const next = now < stored ? stored : now + settings.retryIntervalMs;
   const hold = { kind: "hold", task, to: "PENDING_RESOURCES", nextRunAt: next, passed: false } as const;
   const isStarving = passedSince !== null && now - passedSince >= settings.reserveAfterMs && isPassable(waiting.code);
-  const reservation = isStarving ? reserve(task.needs, withoutReserved(round.free, round.reservations), occupants(round), now) : null;
+  const open = round.free.filter((node) => node.total.closed === null);
+  const reservation = isStarving ? reserve(task.needs, withoutReserved(open, round.reservations), occupants(round), now) : null;
   if (reservation === null) return { ...hold, waiting: { ...waiting, until: next } };
   round.reservations.push(reservation);
   const text = `${waiting.text}; kept for it: ${reservation.nodes.join(", ")}`;

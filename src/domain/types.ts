@@ -243,6 +243,9 @@ export type Principal =
   | { readonly kind: "admin" }
   | { readonly kind: "user"; readonly userId: string; readonly tokenId: string; readonly scope: TokenScope };
 
+/** Why nothing may be placed on a node now. */
+export type Closed = { readonly code: "cordoned" | "storage_low" | "not_ready"; readonly text: string };
+
 /** One worker node as the scheduler sees it: totals from Ray, free = what neither Ray nor our own ledger counts as held. */
 export type NodeView = {
   readonly node: string;
@@ -253,6 +256,10 @@ export type NodeView = {
   readonly cpusTotal: number;
   readonly gpusUsed: number;
   readonly cpusUsed: number;
+  /** Other living Ray ids of the same node: an earlier run of it that Ray does not yet call dead. */
+  readonly rivals: readonly string[];
+  /** By an operator's wish or its agent's word; Ray itself knows nothing of it. */
+  readonly closed: Closed | null;
 };
 
 /** `control/claim`: who won the one right to start an attempt (docs/protocol.md). */
@@ -262,6 +269,8 @@ export type Claim = {
   readonly nonce: string;
   readonly host: string;
   readonly nodeId: string | null;
+  /** The agent's name of the raylet that the launcher was started by; null = of a worker without an agent. */
+  readonly agentIncarnation: string | null;
   readonly containment: "pidns" | "userns" | "group" | "none";
   readonly raySession: string | null;
   readonly at: string;

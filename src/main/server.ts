@@ -29,6 +29,7 @@ import { artifactFiles } from "../storage/artifacts.ts";
 import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
 import { logFiles } from "../storage/log-files.ts";
+import { nodeFiles } from "../storage/node-files.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
 import { openStore } from "../store/open-store.ts";
 import { apiAddress } from "./api-address.ts";
@@ -98,6 +99,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   });
   opened.push(store.close, storage.close);
   const files = jobFiles({ call: storage.call, clock, ids, host: hostname() });
+  const nodes = nodeFiles(storage.call, settings.cluster, process.getuid?.() ?? 0, () => ids.hex(8));
   const logs = logFiles(storage.call);
   const training = insight({ store, files, logs });
   const common = commonFiles(storage.call);
@@ -115,6 +117,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   const scheduler: SchedulerDeps = {
     store,
     files,
+    nodeFiles: nodes,
     ray: meteredRay(createRayJobs(http), meters, clock),
     cluster: createRayCluster(http, head.address, head.baseUrl),
     commands,
@@ -135,6 +138,10 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
       maxLosses: settings.maxLosses,
       backoffMs: settings.backoffMs,
       handOverMs: settings.handOverMs,
+      staleMs: settings.staleS * 1000,
+      minFreeBytes: settings.minFreeBytes,
+      minNodeFreeBytes: settings.minNodeFreeBytes,
+      cordonAfterFailures: settings.cordonAfterFailures,
     },
   };
   const loop = schedulerLoop(scheduler, `${hostname()} pid ${process.pid}`);

@@ -79,6 +79,8 @@ export function nodeViews(rayNodes: readonly RayNode[], usageByNode: UsageByNode
         cpusTotal: node.resources_total["CPU"] ?? 0,
         gpusUsed: usage["GPU"]?.[0] ?? 0,
         cpusUsed: usage["CPU"]?.[0] ?? 0,
+        rivals: workers.filter((other) => other !== node && stableName(other, workers) === name).map((other) => other.node_id),
+        closed: null,
       };
     })
     .sort((a, b) => (a.node < b.node ? -1 : 1));

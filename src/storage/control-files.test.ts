@@ -49,6 +49,7 @@ describe("claim", () => {
       nonce: NONCE,
       host: "w1",
       nodeId: null,
+      agentIncarnation: null,
       containment: "pidns",
       raySession: "session_1",
       at: "2026-01-01T00:00:00.000Z",

@@ -14,7 +14,7 @@ const OUTCOMES: readonly string[] = ["exited", "stopped", "self_fenced", "not_st
 export function parseClaim(bytes: Uint8Array): Claim | null {
   const claim = parseRecord(bytes);
   if (claim === null || (claim["by"] !== "launcher" && claim["by"] !== "server") || !CLAIM_WHYS.includes(claim["why"])) return null;
-  const { nonce, host, node_id, containment, ray_session, at } = claim;
+  const { nonce, host, node_id, agent_incarnation, containment, ray_session, at } = claim;
   if (typeof nonce !== "string" || nonce === "" || typeof host !== "string" || typeof at !== "string") return null;
   if (typeof containment !== "string" || !CONTAINMENTS.includes(containment)) return null;
   return {
@@ -23,6 +23,7 @@ export function parseClaim(bytes: Uint8Array): Claim | null {
     nonce,
     host,
     nodeId: textOrNull(node_id),
+    agentIncarnation: textOrNull(agent_incarnation),
     containment: containment as Claim["containment"],
     raySession: textOrNull(ray_session),
     at,

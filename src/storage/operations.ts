@@ -2,16 +2,22 @@
 import type { CheckpointReading, LogPlace, LogRange, LogScan, PathCheck, PreparedAttempt } from "../control/ports.ts";
 import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
+import type { NodeRecord } from "../domain/node-record.ts";
 import type { ArtifactListing, ArtifactRead } from "../domain/artifact.ts";
 import { listJobArtifacts, readJobArtifact } from "./artifacts.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
+import { type AttemptEvidence, readAttemptEvidence } from "./attempt-evidence.ts";
 import { readCheckpoints } from "./checkpoints.ts";
 import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
 import { HEAD_OPERATIONS, type HeadOperations } from "./head-operations.ts";
 import { installLauncher } from "./install-launcher.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
+import { type Beat, beatNode, readWant, type WantReading } from "./node-file.ts";
+import type { NodeReadings } from "../control/node-ports.ts";
+import type { NodeWant } from "../domain/node-record.ts";
+import { forgetNodeFiles, freeBytesOf, readNodeFiles, writeWantFile } from "./node-files.ts";
 import { type ProfileFile, readProfileFiles } from "./profile-files.ts";
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
@@ -51,8 +57,21 @@ export type Operations = HeadOperations & {
   readonly listArtifacts: { readonly args: Job; readonly result: ArtifactListing };
   readonly readArtifact: { readonly args: Job & { readonly path: string; readonly maxBytes: number }; readonly result: ArtifactRead };
   readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
+  readonly beatNode: { readonly args: { readonly cluster: string; readonly record: NodeRecord }; readonly result: Beat };
+  readonly readWant: { readonly args: { readonly cluster: string; readonly node: string }; readonly result: WantReading };
+  readonly attemptEvidence: {
+    readonly args: { readonly submissionId: string; readonly userId: string | null };
+    readonly result: AttemptEvidence | null;
+  };
   readonly writeApi: { readonly args: { readonly cluster: string; readonly api: ApiRecord; readonly tag: string }; readonly result: null };
   readonly readProfiles: { readonly args: Record<string, never>; readonly result: readonly ProfileFile[] };
+  readonly readNodes: { readonly args: { readonly cluster: string; readonly uid: number }; readonly result: NodeReadings };
+  readonly writeWant: {
+    readonly args: { readonly cluster: string; readonly node: string; readonly want: NodeWant; readonly tag: string };
+    readonly result: null;
+  };
+  readonly forgetNode: { readonly args: { readonly cluster: string; readonly node: string }; readonly result: null };
+  readonly freeBytes: { readonly args: Record<string, never>; readonly result: number };
   readonly installLauncher: { readonly args: { readonly text: string; readonly tag: string }; readonly result: string };
 };
 
@@ -82,8 +101,15 @@ const TABLE: Table = {
   readArtifact: ({ sharedRoot }, { userId, submissionId, path, maxBytes }) =>
     readJobArtifact(sharedRoot, userId, submissionId, path, maxBytes),
   trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
+  beatNode: ({ sharedRoot }, { cluster, record }) => beatNode(sharedRoot, cluster, record),
+  readWant: ({ sharedRoot }, { cluster, node }) => readWant(sharedRoot, cluster, node),
+  attemptEvidence: ({ sharedRoot }, { submissionId, userId }) => readAttemptEvidence(sharedRoot, submissionId, userId),
   writeApi: ({ sharedRoot }, { cluster, api, tag }) => (writeApiFile(sharedRoot, cluster, api, tag), null),
   readProfiles: ({ sharedRoot }) => readProfileFiles(sharedRoot),
+  readNodes: ({ sharedRoot }, { cluster, uid }) => readNodeFiles(sharedRoot, cluster, uid),
+  writeWant: ({ sharedRoot }, { cluster, node, want, tag }) => (writeWantFile(sharedRoot, cluster, node, want, tag), null),
+  forgetNode: ({ sharedRoot }, { cluster, node }) => (forgetNodeFiles(sharedRoot, cluster, node), null),
+  freeBytes: ({ sharedRoot }) => freeBytesOf(sharedRoot),
   installLauncher: ({ sharedRoot }, { text, tag }) => installLauncher(sharedRoot, text, tag),
 };
 

@@ -11,6 +11,7 @@ import { openPostgres } from "./postgres.ts";
 import { lockDatabase } from "./process-lock.ts";
 import { isOnNetwork, makeSqliteFile, openSqlite, type SqliteFiles } from "./sqlite.ts";
 import type { Tables } from "./tables.ts";
+import { makeNodeStore } from "./node-store.ts";
 import { makeQueueStore } from "./queue-store.ts";
 import { makeTaskStore } from "./task-store.ts";
 import { withTrouble } from "./trouble.ts";
@@ -109,6 +110,7 @@ async function assemble(
     users: withTrouble(makeUserStore(read, queue.write, dialect)),
     audit: withTrouble(makeAuditStore(read)),
     queue: withTrouble(makeQueueStore(read, queue.write)),
+    nodes: withTrouble(makeNodeStore(read, queue.write, dialect)),
     usage: withTrouble(makeUsageStore(read)),
     leader: withTrouble({
       lead: makeLead(queue.write),

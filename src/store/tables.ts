@@ -107,6 +107,16 @@ export type AuditTable = {
   request_id: string | null;
 };
 
+export type NodeWishTable = {
+  node: string;
+  cordon: number;
+  drain: number;
+  actor: string;
+  reason: string | null;
+  gpu_uuids: string;
+  at: number;
+};
+
 export type Tables = {
   users: UserTable;
   tokens: TokenTable;
@@ -118,6 +128,7 @@ export type Tables = {
   idempotency: { user_id: string; key: string; body_hash: string; task_id: string; answer: string; created_at: number };
   audit: AuditTable;
   usage: { user_id: string; day: string; gpu_ms: number };
+  node_wishes: NodeWishTable;
   queue_pause: { one: number; at: number; actor: string; reason: string | null };
   leader: { one: number; epoch: number; owner: string | null; at: number | null };
   meta: { key: string; value: string };

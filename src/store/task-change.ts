@@ -43,7 +43,7 @@ export function changePlan(dialect: Dialect, change: TaskChange): Plan<ChangeOut
 }
 
 /** On Postgres a new leader can raise the epoch only after this transaction: it takes the row for itself. */
-async function leads(db: Kysely<Tables>, dialect: Dialect, epoch: number): Promise<boolean> {
+export async function leads(db: Kysely<Tables>, dialect: Dialect, epoch: number): Promise<boolean> {
   const query = db.selectFrom("leader").select("epoch");
   const row = await (dialect === "postgres" ? query.forShare() : query).executeTakeFirst();
   return row?.epoch === epoch;

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const NODE = { node: "w1", rayNodeId: "r1", address: "10.0.0.7", gpusTotal: 4, cpusTotal: 64, gpusUsed: 1, cpusUsed: 3 };
+const NODE = { node: "w1", rayNodeId: "r1", address: "10.0.0.7", gpusTotal: 4, cpusTotal: 64, gpusUsed: 1, cpusUsed: 3, rivals: [], closed: null };
 const HEAD = { kind: "up", session: "session_1", address: "10.0.0.1:6379", rayVersion: "2.60.0" } as const;
 
 test("nodes say what is free; addresses are for the admin", async () => {

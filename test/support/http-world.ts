@@ -115,7 +115,7 @@ export async function httpWorld(
     allowedRoots: [],
   };
   const commands = commandSource(settings, () => storage.call("readProfiles", {}), common, clock, log);
-  let view: LoopView = { head: null, nodes: null, at: null, leads: true, lastError: null };
+  let view: LoopView = { head: null, nodes: null, agents: [], at: null, leads: true, lastError: null };
   let door: RayDoorView = { state: "closed", ms: 0 };
   const loop: SchedulerLoop = { wake: () => undefined, view: () => view, run: () => Promise.resolve(), once: () => Promise.resolve(false) };
   const users = { users: store.users, clock, ids, defaultLimits: NO_LIMITS };

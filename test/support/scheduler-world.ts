@@ -20,6 +20,7 @@ import { createRayCluster } from "../../src/ray/cluster-client.ts";
 import { createRayJobs } from "../../src/ray/jobs-client.ts";
 import { createRayHttp } from "../../src/ray/ray-http.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
+import { nodeFiles } from "../../src/storage/node-files.ts";
 import type { OperationName } from "../../src/storage/operations.ts";
 import { type CallStorage, storageInProcess } from "../../src/storage/storage-client.ts";
 import { storageTrouble } from "../../src/storage/trouble.ts";
@@ -107,6 +108,10 @@ const SETTINGS: SchedulerDeps["settings"] = {
   maxLosses: 5,
   backoffMs: 30_000,
   handOverMs: 0,
+  staleMs: 0,
+  minFreeBytes: 0,
+  minNodeFreeBytes: 0,
+  cordonAfterFailures: 2,
 };
 
 const SILENT: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -154,6 +159,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
   const ids = { hex: (bytes: number) => (serial += 1).toString(16).padStart(bytes * 2, "0") };
   const store = await openStore({ url: options.databaseUrl ?? ":memory:", ids, clock });
   const files = jobFiles({ call, clock, ids, host: "server-host" });
+  const nodes = nodeFiles(call, "default", process.getuid?.() ?? 0, () => ids.hex(8));
   const outcomes: string[] = [];
   const queueWaits: number[] = [];
   const brokenCommands = new Map<string, Error>();
@@ -161,6 +167,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
   const deps: SchedulerDeps = {
     store,
     files,
+    nodeFiles: nodes,
     ray: createRayJobs(http),
     cluster: createRayCluster(
       http,

@@ -5,7 +5,10 @@ import type { QueueOrder } from "../../domain/queue-order.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
 import type { Attempt, Task } from "../../domain/types.ts";
 import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
+import type { NodeFiles } from "../node-ports.ts";
 import type { CommandSource } from "../command-source.ts";
+import type { AttemptWatch } from "../../domain/node-evidence.ts";
+import type { PoolMemory } from "./pool-sight.ts";
 import type { HandOver, HealthyTime, Stillness } from "./memory.ts";
 
 /** Named points at which a test ends the process or throws (docs/testing.md); does nothing in production. */
@@ -17,9 +20,20 @@ export type FailpointName =
   | "after_status_before_commit";
 export type Failpoint = (name: FailpointName) => void;
 
+export type NodeSettings = {
+  /** How old may be what is read from the shared storage. */
+  readonly staleMs: number;
+  /** Less left on the shared storage, and nothing is started; less on a node's own disk, and nothing is placed there. */
+  readonly minFreeBytes: number;
+  readonly minNodeFreeBytes: number;
+  /** So many failures of a node in a day cordon it; 0 = none do. */
+  readonly cordonAfterFailures: number;
+};
+
 export type SchedulerDeps = {
   readonly store: Store;
   readonly files: JobFiles;
+  readonly nodeFiles: NodeFiles;
   readonly ray: RayJobs;
   readonly cluster: RayCluster;
   readonly commands: CommandSource;
@@ -29,13 +43,16 @@ export type SchedulerDeps = {
   readonly log: Log;
   readonly meters: SchedulerMeters;
   readonly failpoint: Failpoint;
-  readonly settings: SchedulerSettings & Timing & RetryPolicy & { readonly tickMs: number; readonly handOverMs: number };
+  readonly settings: SchedulerSettings & Timing & RetryPolicy & { readonly tickMs: number; readonly handOverMs: number } & NodeSettings;
 };
 
 export type SchedulerMemory = {
   readonly healthy: HealthyTime;
   readonly still: Stillness;
   readonly handOver: HandOver;
+  readonly pool: PoolMemory;
+  /** What was seen of each open attempt since its start, for the word of the nodes. */
+  readonly watches: Map<string, AttemptWatch>;
   /** Submission ids of ended attempts whose record Ray may forget, with the monotonic time from which to ask. */
   readonly toRemove: Map<string, number>;
   /** Submission ids whose disagreement with Ray has been written to the events already. */

@@ -3,6 +3,7 @@ import type { HeadView, NodeView } from "../../domain/types.ts";
 import type { SchedulerDeps, SchedulerMemory } from "./context.ts";
 import { handOver, healthyTime, stillness } from "./memory.ts";
 import { pass } from "./pass.ts";
+import { type NodeSighting, poolMemory, sightings } from "./pool-sight.ts";
 import { messageOf } from "./settle-attempts.ts";
 import { SIGN_EVERY_MS, withSignsOfLife } from "./signs-of-life.ts";
 
@@ -10,6 +11,8 @@ import { SIGN_EVERY_MS, withSignsOfLife } from "./signs-of-life.ts";
 export type LoopView = {
   readonly head: HeadView | null;
   readonly nodes: readonly NodeView[] | null;
+  /** Every node whose agent has ever reported, as it told last. */
+  readonly agents: readonly NodeSighting[];
   readonly at: number | null;
   readonly leads: boolean;
   readonly lastError: string | null;
@@ -30,12 +33,14 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
     healthy: healthyTime(),
     still: stillness(),
     handOver: handOver(deps.settings.handOverMs),
+    pool: poolMemory(),
+    watches: new Map(),
     toRemove: new Map(),
     disagreed: new Set(),
     metricOffsets: new Map(),
     running: new Map(),
   };
-  let view: LoopView = { head: null, nodes: null, at: null, leads: false, lastError: null };
+  let view: LoopView = { head: null, nodes: null, agents: [], at: null, leads: false, lastError: null };
   let woken = false;
   let rouse: (() => void) | null = null;
 
@@ -51,7 +56,14 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
     const mine = epoch;
     const { moved, world } = await withSignsOfLife(deps, memory, owner, mine, () => pass(deps, memory, mine, signal));
     deps.meters.tick((deps.clock.monotonicMs() - start) / 1000);
-    view = { head: world.head, nodes: world.nodes ?? view.nodes, at: deps.clock.monotonicMs(), leads: true, lastError: null };
+    view = {
+      head: world.head,
+      nodes: world.nodes ?? view.nodes,
+      agents: sightings(memory.pool),
+      at: deps.clock.monotonicMs(),
+      leads: true,
+      lastError: null,
+    };
     return moved;
   };
 

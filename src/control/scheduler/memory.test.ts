@@ -64,7 +64,17 @@ describe("for how long something stood still", () => {
   });
 
   it("a claim, each beat, and the first beat after a claim are signs of life", () => {
-    const claim: Claim = { by: "launcher", why: null, nonce: "n", host: "h", nodeId: null, containment: "pidns", raySession: null, at: "" };
+    const claim: Claim = {
+      by: "launcher",
+      why: null,
+      nonce: "n",
+      host: "h",
+      nodeId: null,
+      agentIncarnation: null,
+      containment: "pidns",
+      raySession: null,
+      at: "",
+    };
     const files: AttemptFiles = { claim: null, lease: null, stop: null, result: null };
     const signs = [files, { ...files, claim }, { ...files, claim, lease: "1" }, { ...files, claim, lease: "2" }].map(signOfLife);
     expect(new Set(signs).size).toBe(4);
@@ -74,47 +84,58 @@ describe("for how long something stood still", () => {
 describe("capacity of ended attempts", () => {
   const hold: Hold = { taskId: "t", userId: "u", placement: [{ node: "n1", gpus: 4, cpus: 1 }] };
   const view = (gpusUsed: number): readonly NodeView[] => [
-    { node: "n1", rayNodeId: "r", address: null, gpusTotal: 8, cpusTotal: 8, gpusUsed, cpusUsed: 0 },
+    { node: "n1", rayNodeId: "r", address: null, gpusTotal: 8, cpusTotal: 8, gpusUsed, cpusUsed: 0, rivals: [], closed: null },
   ];
+
+  const noAgents = (): null => null;
+
+  it("where every node has an agent, is held until all of them call their nodes clean, whatever Ray shows", () => {
+    const handed = handOver(0);
+    handed.add("a", hold, 5);
+    handed.observe(view(0), [], 1_000, () => false);
+    expect(handed.holds()).toEqual([hold]);
+    handed.observe(view(4), [], 2_000, (submissionId, endedBy) => submissionId === "a" && endedBy === 5);
+    expect(handed.holds()).toEqual([]);
+  });
 
   it("is held until Ray has shown it free twice, the cool-down apart", () => {
     const handed = handOver(3_000);
-    handed.add("a", hold);
-    handed.observe(view(4), [], 0);
-    handed.observe(view(0), [], 1_000);
+    handed.add("a", hold, 0);
+    handed.observe(view(4), [], 0, noAgents);
+    handed.observe(view(0), [], 1_000, noAgents);
     expect(handed.holds()).toEqual([hold]);
-    handed.observe(view(4), [], 2_000);
-    handed.observe(view(0), [], 3_000);
-    handed.observe(view(0), [], 5_999);
+    handed.observe(view(4), [], 2_000, noAgents);
+    handed.observe(view(0), [], 3_000, noAgents);
+    handed.observe(view(0), [], 5_999, noAgents);
     expect(handed.holds()).toEqual([hold]);
-    handed.observe(view(0), [], 6_000);
+    handed.observe(view(0), [], 6_000, noAgents);
     expect(handed.holds()).toEqual([]);
   });
 
   it("is a hand-over for a minute; what stays longer is a leftover, still held but no reason to wait for", () => {
     const handed = handOver(3_000);
-    handed.add("a", hold);
+    handed.add("a", hold, 0);
     expect(handed.fresh()).toEqual([hold]);
-    handed.observe(view(4), [], 1_000);
-    handed.observe(view(4), [], 60_999);
+    handed.observe(view(4), [], 1_000, noAgents);
+    handed.observe(view(4), [], 60_999, noAgents);
     expect(handed.fresh()).toEqual([hold]);
-    handed.observe(view(4), [], 61_000);
+    handed.observe(view(4), [], 61_000, noAgents);
     expect(handed.fresh()).toEqual([]);
     expect(handed.holds()).toEqual([hold]);
   });
 
   it("GPUs that live attempts hold there are not the ended one's", () => {
     const handed = handOver(0);
-    handed.add("a", hold);
-    handed.observe(view(4), [hold], 0);
+    handed.add("a", hold, 0);
+    handed.observe(view(4), [hold], 0, noAgents);
     expect(handed.holds()).toEqual([]);
   });
 
   it("a node that is gone holds nothing", () => {
     const handed = handOver(1_000);
-    handed.add("a", hold);
-    handed.observe([], [], 0);
-    handed.observe([], [], 1_000);
+    handed.add("a", hold, 0);
+    handed.observe([], [], 0, noAgents);
+    handed.observe([], [], 1_000, noAgents);
     expect(handed.holds()).toEqual([]);
   });
 });

@@ -56,11 +56,19 @@ export function signOfLife(files: AttemptFiles): string {
   return files.claim === null ? "unclaimed" : `claimed ${files.claim.nonce} ${files.lease ?? "no lease"}`;
 }
 
-/** Capacity of ended attempts, kept until Ray shows it free twice, `cooldownMs` apart: Ray's own view is stale by up to 5 s. */
+/**
+ * Capacity of ended attempts, kept until the agents of all nodes say that they are clean of it; where one has no agent, until Ray shows it free
+ * twice, `cooldownMs` apart: Ray's own view is stale by up to 5 s.
+ */
 export type HandOver = {
-  readonly add: (submissionId: string, hold: Hold) => void;
-  /** Updates from fresh nodes; `live` is what running attempts hold. */
-  readonly observe: (nodes: readonly NodeView[], live: readonly Hold[], monotonicMs: number) => void;
+  readonly add: (submissionId: string, hold: Hold, monotonicMs: number) => void;
+  /** Updates from fresh nodes; `live` is what running attempts hold. `isClean`: what agents say of an attempt that ended by then; null = not all have one. */
+  readonly observe: (
+    nodes: readonly NodeView[],
+    live: readonly Hold[],
+    monotonicMs: number,
+    isClean: (submissionId: string, endedBy: number) => boolean | null,
+  ) => void;
   readonly holds: () => readonly Hold[];
   /** Those that ended less than a minute ago. What stays longer is no hand-over but a leftover, and must not hold up the queue. */
   readonly fresh: () => readonly Hold[];
@@ -69,16 +77,24 @@ export type HandOver = {
 const FRESH_MS = 60_000;
 
 export function handOver(cooldownMs: number): HandOver {
-  const ended = new Map<string, { readonly hold: Hold; cleanSince: number | null; firstSeen: number | null; isFresh: boolean }>();
+  const ended = new Map<
+    string,
+    { readonly hold: Hold; readonly endedBy: number; cleanSince: number | null; firstSeen: number | null; isFresh: boolean }
+  >();
   return {
-    add: (submissionId, hold) => {
-      ended.set(submissionId, { hold, cleanSince: null, firstSeen: null, isFresh: true });
+    add: (submissionId, hold, endedBy) => {
+      ended.set(submissionId, { hold, endedBy, cleanSince: null, firstSeen: null, isFresh: true });
     },
-    observe: (nodes, live, now) => {
+    observe: (nodes, live, now, isClean) => {
       for (const [submissionId, entry] of ended) {
         entry.firstSeen ??= now;
         entry.isFresh = now - entry.firstSeen < FRESH_MS;
-        const clean = isHandedOver(entry.hold, nodes, live);
+        const told = isClean(submissionId, entry.endedBy);
+        if (told === true) {
+          ended.delete(submissionId);
+          continue;
+        }
+        const clean = told === null && isHandedOver(entry.hold, nodes, live);
         if (!clean) entry.cleanSince = null;
         else if (entry.cleanSince === null) entry.cleanSince = now;
         if (entry.cleanSince !== null && now - entry.cleanSince >= cooldownMs) ended.delete(submissionId);

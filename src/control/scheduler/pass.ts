@@ -3,12 +3,19 @@ import { timeLimit } from "../../domain/failure.ts";
 import type { Hold } from "../../domain/capacity.ts";
 import { type Decision, decide } from "../../domain/scheduling.ts";
 import { allowances } from "../forecast.ts";
+import { formatSubmissionId } from "../../domain/ids.ts";
+import { isClean } from "../../domain/node-evidence.ts";
+import type { NodeRecord } from "../../domain/node-record.ts";
+import { type NodeWish, withGpus } from "../../domain/node-wishes.ts";
 import { isLive } from "../../domain/task-state.ts";
 import type { Attempt, HeadView, NewTaskEvent, NodeView, Task } from "../../domain/types.ts";
 import { eachBounded, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { cordonFailing } from "./failing-nodes.ts";
 import { launch } from "./launch.ts";
 import { closeByLateResult, lateResult } from "./late-result.ts";
 import { probeStorage } from "./signs-of-life.ts";
+import { keepWants, lookAtPool, storageLow, withClosed } from "./pool-sight.ts";
+import { watchFromStart } from "./watch.ts";
 import { holdOf, messageOf, settleAttempts, type World } from "./settle-attempts.ts";
 
 const LAUNCHES_AT_ONCE = 4;
@@ -18,28 +25,76 @@ export type PassResult = { readonly moved: boolean; readonly world: World };
 
 export async function pass(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, signal: AbortSignal): Promise<PassResult> {
   const storageOk = await probeStorage(deps, memory);
-  const world = await observeWorld(deps, signal);
+  const wishes = await deps.store.nodes.wishes();
+  const world = await observeWorld(deps, memory, wishes, signal);
   const before = await liveAttempts(deps);
   const settled = await settleAttempts(deps, memory, epoch, before.live, world, signal);
   const after = settled ? await liveAttempts(deps) : before;
   const holds = after.live.map(([task, attempt]) => holdOf(task, attempt));
-  if (world.nodes !== null) memory.handOver.observe(world.nodes, holds, deps.clock.monotonicMs());
-  const decided = await decideAll(deps, memory, epoch, after.open, holds, world, storageOk, signal);
+  const { nodes } = world;
+  if (nodes !== null) observeHandOver(deps, memory, nodes, holds);
+  const open = await keepNodes(deps, memory, epoch, world.head, nodes, wishes, settled);
+  const decided = await decideAll(deps, memory, epoch, after.open, holds, { ...world, nodes: open }, storageOk, signal);
   if (world.head.kind === "up") await removeEnded(deps, memory, signal);
   return { moved: settled || decided, world };
 }
 
-async function observeWorld(deps: SchedulerDeps, signal: AbortSignal): Promise<World> {
-  const head: HeadView = await deps.cluster.head(signal);
-  if (head.kind === "down") return { head, nodes: null };
-  try {
-    const nodes: readonly NodeView[] = await deps.cluster.nodes(signal);
-    return { head, nodes };
-  } catch (error) {
-    // Our own end is no loss of the head: nobody is to be told so.
-    signal.throwIfAborted();
-    return { head: { kind: "down", error: messageOf(error) }, nodes: null };
-  }
+async function observeWorld(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  wishes: readonly NodeWish[],
+  signal: AbortSignal,
+): Promise<World> {
+  let head: HeadView = await deps.cluster.head(signal);
+  const workers = async (): Promise<readonly NodeView[] | null> => {
+    if (head.kind === "down") return null;
+    try {
+      return await deps.cluster.nodes(signal);
+    } catch (error) {
+      // Our own end is no loss of the head: nobody is to be told so.
+      signal.throwIfAborted();
+      head = { kind: "down", error: messageOf(error) };
+      return null;
+    }
+  };
+  const { nodes, isComplete } = await lookAtPool(deps, memory.pool, workers);
+  const seen = nodes === null ? null : withClosed(nodes, memory.pool, wishes, deps.settings, deps.clock.monotonicMs());
+  return { head, nodes: seen, isComplete };
+}
+
+function observeHandOver(deps: SchedulerDeps, memory: SchedulerMemory, nodes: readonly NodeView[], live: readonly Hold[]): void {
+  const now = deps.clock.monotonicMs();
+  const workers = nodes.flatMap((node) => [node.rayNodeId, ...node.rivals]);
+  memory.handOver.observe(nodes, live, now, (submissionId, endedBy) =>
+    isClean(memory.pool.sight, workers, submissionId, endedBy, now, deps.settings.staleMs),
+  );
+}
+
+/**
+ * What is wanted of nodes is kept true: by operators' word, by failures that have just been told, and in the files that agents read. The nodes as
+ * they are open or closed after that.
+ */
+async function keepNodes(
+  deps: SchedulerDeps,
+  memory: SchedulerMemory,
+  epoch: number,
+  head: HeadView,
+  nodes: readonly NodeView[] | null,
+  wishes: readonly NodeWish[],
+  settled: boolean,
+): Promise<readonly NodeView[] | null> {
+  const records = [...memory.pool.records.values()];
+  const told = withGpus(wishes, records).length > 0 && (await deps.store.nodes.changeWishes((stored) => takeOver(stored, records), epoch));
+  const cordoned =
+    settled && head.kind === "up" && nodes !== null && (await cordonFailing(deps, memory, epoch, nodes, head.session, wishes));
+  const current = told || cordoned ? await deps.store.nodes.wishes() : wishes;
+  await keepWants(deps, memory.pool, current);
+  return nodes === null ? null : withClosed(nodes, memory.pool, current, deps.settings, deps.clock.monotonicMs());
+}
+
+function takeOver(stored: readonly NodeWish[], records: readonly NodeRecord[]) {
+  const set = withGpus(stored, records);
+  return set.length === 0 ? null : { set, remove: [], audit: null };
 }
 
 type Open = { readonly open: readonly Task[]; readonly live: readonly (readonly [Task, Attempt])[] };
@@ -70,6 +125,7 @@ async function decideAll(
     now: deps.clock.now(),
     open,
     nodes: world.nodes,
+    storageLow: await storageLow(deps, memory.pool, deps.settings.minFreeBytes),
     holds: live,
     ended: memory.handOver.holds(),
     handingOver: memory.handOver.fresh(),
@@ -81,7 +137,7 @@ async function decideAll(
   let moved = false;
   await eachBounded(decisions, LAUNCHES_AT_ONCE, async (decision) => {
     try {
-      moved = (await carryOut(deps, epoch, decision, world, storageOk, signal)) || moved;
+      moved = (await carryOut(deps, memory, epoch, decision, world, storageOk, signal)) || moved;
     } catch (error) {
       signal.throwIfAborted();
       deps.log.error(
@@ -110,6 +166,7 @@ async function putOff(deps: SchedulerDeps, epoch: number, task: Task, error: str
 
 async function carryOut(
   deps: SchedulerDeps,
+  memory: SchedulerMemory,
   epoch: number,
   decision: Decision,
   world: World,
@@ -151,6 +208,7 @@ async function carryOut(
   }
   const late = await lateResult(deps, task);
   if (late !== null && (await closeByLateResult(deps, epoch, task, late.attempt, late.files))) return true;
+  watchFromStart(memory, formatSubmissionId(task.taskId, task.attempts + 1), world.isComplete);
   return (await launch(deps, epoch, task, late?.attempt ?? null, decision.placement, world.head.session, signal)) !== null;
 }
 

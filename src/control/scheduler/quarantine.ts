@@ -11,6 +11,7 @@ export async function quarantine(
   task: Task,
   attempt: Attempt,
   remainingMs: number | null,
+  nodesText: string,
 ): Promise<void> {
   const until = remainingMs === null ? null : deps.clock.now() + remainingMs;
   if (attempt.quarantined && task.waiting?.code === "quarantine" && isNear(task.waiting.until, until)) return;
@@ -20,7 +21,7 @@ export async function quarantine(
       : "its launcher is silent; after this wait the attempt counts as lost. A result file, or its lease moving again, ends the wait sooner";
   const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "quarantine_started", reason: { code: "quarantine", text } };
   await write(deps, epoch, task, {
-    patch: { waiting: { code: "quarantine", text, details: { attempt: attempt.attempt }, until } },
+    patch: { waiting: { code: "quarantine", text, details: { attempt: attempt.attempt, nodes: nodesText }, until } },
     events: attempt.quarantined ? [] : [event],
     attempt: { attempt: attempt.attempt, patch: { quarantined: true } },
   });

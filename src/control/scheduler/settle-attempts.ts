@@ -11,8 +11,14 @@ import { readProgress } from "./progress.ts";
 import { requeueDone, requeueDue } from "./requeue.ts";
 import { endQuarantine, quarantine } from "./quarantine.ts";
 import { isTimeUp } from "./time-limits.ts";
+import { askNodes } from "./watch.ts";
 
-export type World = { readonly head: HeadView; readonly nodes: readonly NodeView[] | null };
+export type World = {
+  readonly head: HeadView;
+  readonly nodes: readonly NodeView[] | null;
+  /** This look saw both Ray's list and the agents' beats. */
+  readonly isComplete: boolean;
+};
 
 const AT_ONCE = 8;
 const LOG_TAIL_LINES = 400;
@@ -46,7 +52,8 @@ export async function settleAttempts(
   });
   const open = new Set(live.map(([, attempt]) => attempt.submissionId));
   memory.still.forget(open);
-  for (const map of [memory.metricOffsets, memory.running]) for (const key of map.keys()) if (!open.has(key)) map.delete(key);
+  for (const map of [memory.metricOffsets, memory.running, memory.watches])
+    for (const key of map.keys()) if (!open.has(key)) map.delete(key);
   return moved;
 }
 
@@ -70,6 +77,7 @@ async function settleOne(
   }
   // Judged by the time at which it was read: Ray may take long to answer, and a launcher that beats meanwhile is not silent.
   const stillMs = memory.still.observe(attempt.submissionId, signOfLife(files), memory.healthy.ms());
+  const word = askNodes(deps, memory, attempt.submissionId, files, world.isComplete, stillMs);
   const ray = await askRay(deps, files, attempt, world, signal);
   const requeue = await requeueDue(deps, epoch, task, attempt, files);
   const seen: Observation = {
@@ -78,18 +86,28 @@ async function settleOne(
     session: world.head.kind === "up" ? world.head.session : null,
     unclaimedMs: files.claim === null ? stillMs : 0,
     leaseStillMs: files.claim === null ? 0 : stillMs,
+    nodesSay: word.kind,
     timeIsUp: await isTimeUp(deps, memory, task),
     requeueIsDue: requeue.isDue,
   };
-  return act(deps, memory, epoch, requeue.task, attempt, seen, world, signal);
+  return act(deps, memory, epoch, requeue.task, attempt, seen, word.text, world, signal);
 }
 
 /** Its directory can't be read, and an operator vouches for its death: nothing more will be known of it. */
 function endUnseen(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, task: Task, attempt: Attempt): Promise<boolean> {
   const files: AttemptFiles = { claim: null, lease: null, stop: null, result: null };
   const ray: RayJobView = { kind: "absent" };
-  const seen: Observation = { files, ray, session: null, unclaimedMs: 0, leaseStillMs: 0, timeIsUp: false, requeueIsDue: false };
-  return end(deps, memory, epoch, task, attempt, { kind: "lost" }, seen);
+  const seen: Observation = {
+    files,
+    ray,
+    session: null,
+    unclaimedMs: 0,
+    leaseStillMs: 0,
+    nodesSay: "nothing",
+    timeIsUp: false,
+    requeueIsDue: false,
+  };
+  return end(deps, memory, epoch, task, attempt, { kind: "lost", evidence: "operator" }, seen);
 }
 
 /** A result says all but the node; a head that is down is not asked once for each attempt. */
@@ -106,6 +124,7 @@ async function act(
   task: Task,
   attempt: Attempt,
   seen: Observation,
+  nodesText: string,
   world: World,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -135,7 +154,7 @@ async function act(
       if (world.head.kind === "up") await deps.ray.stop(attempt.submissionId, signal);
       return false;
     case "quarantine":
-      await quarantine(deps, epoch, task, attempt, settlement.remainingMs);
+      await quarantine(deps, epoch, task, attempt, settlement.remainingMs, nodesText);
       return false;
     case "end":
       return end(deps, memory, epoch, task, attempt, settlement.ending, seen);
@@ -253,6 +272,8 @@ async function end(
   const { to } = outcome.task;
   const ended = to === "SUCCEEDED" || to === "FAILED" || to === "CANCELED";
   const event: NewTaskEvent = { ...SYSTEM, attempt: attempt.attempt, type: "state_changed", reason: outcome.reason };
+  const evidence = ending.kind === "lost" ? { evidence: ending.evidence } : {};
+  const data = { state: outcome.attempt.state, exit_code: outcome.attempt.exitCode, ...evidence };
   const done = await write(deps, epoch, task, {
     to,
     patch: {
@@ -262,14 +283,14 @@ async function end(
       ...(progress === null ? {} : { progress }),
       ...(ended ? { endedAt } : requeueDone(task)),
     },
-    events: [event, { ...event, type: "attempt_ended", data: { state: outcome.attempt.state, exit_code: outcome.attempt.exitCode } }],
+    events: [event, { ...event, type: "attempt_ended", data }],
     attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt } },
   });
   if (!applied(done)) return false;
   deps.meters.attemptEnded(outcome.attempt.state);
   memory.disagreed.delete(attempt.submissionId);
   memory.toRemove.set(attempt.submissionId, deps.clock.monotonicMs() + REMOVE_AFTER_MS);
-  if (ending.kind !== "never_started") memory.handOver.add(attempt.submissionId, holdOf(task, attempt));
+  if (ending.kind !== "never_started") memory.handOver.add(attempt.submissionId, holdOf(task, attempt), deps.clock.monotonicMs());
   return true;
 }
 
