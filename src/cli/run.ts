@@ -7,6 +7,7 @@ import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addClean } from "./commands/clean.ts";
 import { addCurves } from "./commands/curves.ts";
+import { addDatabase } from "./commands/database.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
@@ -91,6 +92,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addPool(program, bind);
   addClean(program, bind);
   addDoctor(program, bind);
+  addDatabase(program, bind);
   return program;
 }
 

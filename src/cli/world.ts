@@ -120,6 +120,11 @@ export type PoolHostsOptions = {
   readonly force: boolean;
 };
 
+export type DatabaseOptions = { readonly config: string | null; readonly root: string | null };
+export type BackupOptions = DatabaseOptions & { readonly to: string | null; readonly json: boolean };
+export type RestoreOptions = DatabaseOptions & { readonly file: string; readonly stopUnknown: boolean };
+export type ResetOptions = DatabaseOptions & { readonly cancelTasks: boolean };
+
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
@@ -136,6 +141,10 @@ export type LocalCommands = {
   readonly agentStatus: (options: AgentStatusOptions) => Promise<number>;
   readonly clean: (options: CleanOptions) => Promise<number>;
   readonly doctor: (options: DoctorOptions) => Promise<number>;
+  readonly backup: (options: BackupOptions) => Promise<number>;
+  readonly restore: (options: RestoreOptions) => Promise<number>;
+  readonly migrate: (options: DatabaseOptions) => Promise<number>;
+  readonly resetDb: (options: ResetOptions) => Promise<number>;
 };
 
 /** `log` is a path, or `-` for stdin; `rayMessage` "" = none. */

@@ -14,6 +14,7 @@ import { stopCommand } from "./agent/stop-command.ts";
 import { runSupervisor, type SupervisePlan } from "./agent/supervisor.ts";
 import { cleanCommand } from "./local/clean-command.ts";
 import { answerQuestions } from "./doctor/peer.ts";
+import { backupCommand, migrateCommand, resetCommand, restoreCommand } from "./local/database-commands.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { diagnoseFile } from "./local/diagnose-command.ts";
 import { doctorCommand } from "./local/doctor-command.ts";
@@ -111,6 +112,10 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     stop: (options) => told(() => stopCommand(options, environment, stderr, stopSignal())),
     clean: (options) => told(() => cleanCommand(options, environment, stdout, stopSignal())),
     doctor: (options) => told(() => doctorCommand(options, environment, stdout, stopSignal())),
+    backup: (options) => told(() => backupCommand(options, environment, stdout)),
+    restore: (options) => told(() => restoreCommand(options, environment, stderr)),
+    migrate: (options) => told(() => migrateCommand(options, environment, stderr)),
+    resetDb: (options) => told(() => resetCommand(options, environment, stderr, stopSignal())),
     agentStatus: (options) => told(() => agentStatusCommand(options, options.json, environment, stdout)),
   };
 }

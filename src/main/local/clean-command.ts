@@ -1,10 +1,11 @@
 /** `verlpool clean`: ends what is proven to be ours on this machine, and removes what dead agents left. Idempotent. */
+import { join, resolve } from "node:path";
 import type { CleanOptions, OutputStream } from "../../cli/world.ts";
 import { agentIdOf, agentsHome } from "../agent/agent-places.ts";
 import { clock } from "../clock.ts";
 import type { Environment } from "../load-config.ts";
 import { type CleanScope, type CleanStep, endings, leftovers } from "./clean-steps.ts";
-import { CLUSTER, placesOf } from "./places.ts";
+import { CLUSTER, placesOf, stateHome } from "./places.ts";
 
 /** Exit code 1 when something could not be done; what could be done was. */
 export async function cleanCommand(
@@ -14,9 +15,12 @@ export async function cleanCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const { root, cluster } = agentIdOf({ ...options, role: "server", argv: [], nodeName: null }, environment);
+  const home = options.stateDir === null ? stateHome(environment) : resolve(options.stateDir);
+  const clusters = [...new Set([cluster, CLUSTER])];
   const scope: CleanScope = {
     root,
-    clusters: [...new Set([cluster, CLUSTER])],
+    clusters,
+    headDirs: clusters.map((name) => join(home, "head", name)),
     agentsHome: agentsHome(root, cluster, options.stateDir, environment),
     places: placesOf(root, environment),
     clock,

@@ -8,7 +8,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../control/ports.ts";
 import { endLeftoverPool } from "../../pool/local-pool.ts";
-import { poolId } from "../../pool/pool-lock.ts";
+import { lockPool } from "../../pool/pool-lock.ts";
 import { isAlive, type ProcessRecord, signalProcess } from "../../pool/process-record.ts";
 import { findTagged } from "../../pool/tagged-processes.ts";
 import { readApiFile } from "../../storage/api-file.ts";
@@ -19,7 +19,7 @@ import { agentPlacesOf } from "../agent/agent-places.ts";
 import { lifeOf, listAgentRecords, removeAgentRecord } from "../agent/agent-record.ts";
 import { stopAgent } from "../agent/stop-command.ts";
 import type { Places } from "./places.ts";
-import { readRecord, removeRecord } from "./run-record.ts";
+import { readRecord } from "./run-record.ts";
 
 export type CleanScope = {
   readonly root: string;
@@ -27,6 +27,8 @@ export type CleanScope = {
   readonly clusters: readonly string[];
   /** Of the agents that `start` started. */
   readonly agentsHome: string;
+  /** What heads of these clusters keep on this machine. */
+  readonly headDirs: readonly string[];
   /** Of `up`. */
   readonly places: Places;
   readonly clock: Clock;
@@ -80,7 +82,7 @@ async function endUp(up: ProcessRecord, clock: Clock, signal: AbortSignal): Prom
 /** What processes that are gone left behind. */
 export async function leftovers(scope: CleanScope): Promise<readonly CleanStep[]> {
   const discovery = await Promise.all(scope.clusters.map((cluster) => deadDiscovery(scope.root, cluster)));
-  return [...deadAgents(scope), ...deadUp(scope), ...discovery.flat()];
+  return [...deadAgents(scope), ...(await deadPools(scope)), ...discovery.flat()];
 }
 
 function deadAgents(scope: CleanScope): readonly CleanStep[] {
@@ -90,38 +92,42 @@ function deadAgents(scope: CleanScope): readonly CleanStep[] {
   );
 }
 
-function deadUp({ places, clock }: CleanScope): readonly CleanStep[] {
-  const record = readRecord(places.recordFile);
-  if (record !== null && isAlive(record.up)) return [];
-  const steps: CleanStep[] = [];
-  if (existsSync(places.stateDir)) {
-    const id = poolId(places.stateDir);
-    const processes = findTagged(id);
-    const temp = join(TEMP_ROOT, `vp-${id}`);
-    if (processes.length > 0 || existsSync(temp)) {
-      const pids = processes.map(({ pid }) => pid).join(", ");
-      steps.push({
-        what:
-          processes.length > 0
-            ? `end ${processes.length} processes that a killed pool left (pids ${pids}), and remove ${temp}`
-            : `remove ${temp}, sockets and logs of a dead pool`,
-        run: async (signal) => {
-          await endLeftoverPool({ stateDir: places.stateDir, tempRoot: TEMP_ROOT, clock }, signal);
-          return null;
-        },
-      });
-    }
-  }
-  if (record !== null) {
-    steps.push({
-      what: `remove ${places.recordFile}, whose processes are gone`,
-      run: async () => {
-        removeRecord(places.recordFile);
-        return Promise.resolve(null);
+/** Of `up`, of the workers and of the head: each has its own directory, whose id is the tag of all its processes. */
+function stateDirs({ places, agentsHome, headDirs }: CleanScope): readonly string[] {
+  const workers = existsSync(agentsHome) ? readdirSync(agentsHome).map((name) => join(agentsHome, name, "node")) : [];
+  return [places.stateDir, ...workers, ...headDirs].filter((dir) => existsSync(dir));
+}
+
+async function deadPools(scope: CleanScope): Promise<readonly CleanStep[]> {
+  const steps = await Promise.all(stateDirs(scope).map((dir) => deadPool(dir, scope.clock)));
+  return [...steps.flat(), ...deadUp(scope)];
+}
+
+async function deadPool(stateDir: string, clock: Clock): Promise<readonly CleanStep[]> {
+  const lock = await lockPool(stateDir);
+  // Its program lives.
+  if (lock === null) return [];
+  const processes = findTagged(lock.id);
+  await lock.release();
+  const temp = join(TEMP_ROOT, `vp-${lock.id}`);
+  if (processes.length === 0 && !existsSync(temp)) return [];
+  const pids = processes.map(({ pid }) => pid).join(", ");
+  const what = processes.length > 0 ? `end ${processes.length} processes that a killed agent left (pids ${pids}), and ` : "";
+  return [
+    {
+      what: `${what}remove ${temp}, sockets and logs of dead Ray nodes`,
+      run: async (signal) => {
+        await endLeftoverPool({ stateDir, tempRoot: TEMP_ROOT, clock }, signal);
+        return null;
       },
-    });
-  }
-  return steps;
+    },
+  ];
+}
+
+function deadUp({ places }: CleanScope): readonly CleanStep[] {
+  const record = readRecord(places.recordFile);
+  if (record === null || isAlive(record.up)) return [];
+  return [removal(`${places.recordFile}, whose processes are gone`, places.recordFile)];
 }
 
 async function deadDiscovery(root: string, cluster: string): Promise<readonly CleanStep[]> {
