@@ -30,6 +30,7 @@ import { addToken } from "./commands/token.ts";
 import { addUsage } from "./commands/usage.ts";
 import { addUser } from "./commands/user.ts";
 import { addWait } from "./commands/wait.ts";
+import { addWorker } from "./commands/worker.ts";
 import { addWhy } from "./commands/why.ts";
 import { EXIT, usageError } from "./problem-error.ts";
 import { openSession } from "./session.ts";
@@ -88,6 +89,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("This machine:");
   addDiagnose(program, bind);
   addLocal(program, bind);
+  addWorker(program, bind);
   addAgents(program, bind);
   addPool(program, bind);
   addClean(program, bind);

@@ -78,6 +78,23 @@ export type PullOptions = {
 };
 export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
 
+export type WorkerOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly nodeName: string | null;
+  readonly nodeIp: string | null;
+  readonly gpus: number | null;
+  readonly cpus: number | null;
+  readonly labels: { readonly [name: string]: string };
+  readonly objectStoreMib: number | null;
+  readonly python: string | null;
+  readonly tokenFile: string | null;
+  readonly healthPort: number | null;
+  readonly stateDir: string | null;
+  readonly tempDir: string | null;
+};
+
 export type AgentRole = "server" | "head" | "worker";
 export type AgentOptions = {
   readonly role: AgentRole;
@@ -128,6 +145,7 @@ export type ResetOptions = DatabaseOptions & { readonly cancelTasks: boolean };
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
+  readonly worker: (options: WorkerOptions) => Promise<number>;
   readonly up: (options: UpOptions) => Promise<number>;
   readonly down: (options: DownOptions) => Promise<number>;
   readonly status: (options: StatusOptions) => Promise<number>;

@@ -23,6 +23,8 @@ export type NodeAgent = {
   readonly pid: number;
   readonly startTicks: number;
   readonly bootId: string;
+  /** Pids mean something in one boot and one PID namespace only. */
+  readonly pidNamespace: string;
 };
 
 export type NodeRecord = {
@@ -124,7 +126,14 @@ export function nodeRecordJson(record: NodeRecord): string {
     ray_version: record.rayVersion,
     python_version: record.pythonVersion,
     agent_version: record.agentVersion,
-    agent: { host: agent.host, nonce: agent.nonce, pid: agent.pid, start_ticks: agent.startTicks, boot_id: agent.bootId },
+    agent: {
+      host: agent.host,
+      nonce: agent.nonce,
+      pid: agent.pid,
+      start_ticks: agent.startTicks,
+      boot_id: agent.bootId,
+      pid_namespace: agent.pidNamespace,
+    },
     at: record.at,
   });
 }
@@ -172,6 +181,7 @@ export function nodeRecordFrom(value: unknown): NodeRecord | null {
       pid: countOf(agent["pid"]) ?? 0,
       startTicks: countOf(agent["start_ticks"]) ?? 0,
       bootId: textOf(agent["boot_id"]) ?? "",
+      pidNamespace: textOf(agent["pid_namespace"]) ?? "",
     },
     at,
   };

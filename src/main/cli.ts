@@ -7,6 +7,7 @@ import { httpTransport } from "../cli/transport.ts";
 import type { CliWorld, InputStream, LocalCommands, OutputStream } from "../cli/world.ts";
 import { ConfigError } from "../config/config.ts";
 import { serveStorage } from "../storage/storage-helper.ts";
+import { workerCommand } from "./agent/worker-command.ts";
 import { clock, ids, random } from "./clock.ts";
 import { startCommand } from "./agent/start-command.ts";
 import { agentStatusCommand } from "./agent/status-command.ts";
@@ -100,6 +101,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
   };
   return {
     server: (options) => told(() => serverCommand(options, environment, stderr)),
+    worker: (options) => told(() => workerCommand(options, environment, stderr)),
     up: (options) => told(() => upCommand(options, environment, homedir(), stderr)),
     down: (options) => told(() => downCommand(options.root, environment, stderr, stopSignal())),
     status: (options) => told(() => statusCommand(options.root, options.json, environment, stdout)),

@@ -36,7 +36,8 @@ export type RayNode = {
   /** 127.0.0.2 and up: Ray rewrites 127.0.0.1 to the host's outer address. */
   readonly address: string;
   readonly tempDir: string;
-  readonly objectStoreBytes: number;
+  /** Null = Ray's own choice, 30 % of the memory. */
+  readonly objectStoreBytes: number | null;
 };
 
 /** The head takes no driver and no actor: 0 CPU, 0 GPU. Its dashboard answers on 127.0.0.1 only. */
@@ -86,7 +87,7 @@ function start(python: string, node: RayNode, ports: NodePorts): readonly string
     "--disable-usage-stats",
     `--node-ip-address=${node.address}`,
     `--node-name=${node.name}`,
-    `--object-store-memory=${node.objectStoreBytes}`,
+    ...(node.objectStoreBytes === null ? [] : [`--object-store-memory=${node.objectStoreBytes}`]),
     `--node-manager-port=${ports.nodeManager}`,
     `--object-manager-port=${ports.objectManager}`,
     `--dashboard-agent-listen-port=${ports.agentHttp}`,
@@ -113,11 +114,17 @@ export type Spawning = {
   readonly cwd: string;
   readonly logFile: string;
   readonly containment: Containment;
+  /** Killed by the kernel when this program ends, however it ends; else it goes on. */
+  readonly diesWithUs?: boolean;
 };
+
+/** Kept over the exec of unshare, whose own child then dies with it (--kill-child); seen with both kinds of namespace and without. */
+const DIES_WITH_PARENT = ["setpriv", "--pdeathsig", "SIGKILL"];
 
 /** Starts it in a session of its own, so that a Ctrl-C at our terminal reaches only us. Never throws: a failure to start is an `Exit`. */
 export function spawnRay(spawning: Spawning): RayProcess {
-  const [program = "", ...args] = [...containmentArgv(spawning.containment), ...spawning.argv];
+  const bound = spawning.diesWithUs === true ? DIES_WITH_PARENT : [];
+  const [program = "", ...args] = [...bound, ...containmentArgv(spawning.containment), ...spawning.argv];
   const log = openSync(spawning.logFile, "a", 0o600);
   try {
     const child = spawn(program, args, { cwd: spawning.cwd, env: { ...spawning.env }, detached: true, stdio: ["ignore", log, log] });

@@ -24,7 +24,7 @@ export function findTagged(tag: string): readonly TaggedProcess[] {
   return found;
 }
 
-export function signalTagged(processes: readonly TaggedProcess[], signal: NodeJS.Signals): void {
+export function signalTagged(processes: readonly Pick<TaggedProcess, "pid" | "startTicks">[], signal: NodeJS.Signals): void {
   for (const found of processes) {
     if (startTicksOf(found.pid) !== found.startTicks) continue;
     try {
@@ -64,12 +64,17 @@ export async function killTagged(
 }
 
 function tagOf(pid: number): string | null {
-  const prefix = `${POOL_TAG}=`;
-  return (
-    readWords(`/proc/${pid}/environ`)
-      .find((word) => word.startsWith(prefix))
-      ?.slice(prefix.length) ?? null
-  );
+  return environmentOf(pid, [POOL_TAG]).get(POOL_TAG) ?? null;
+}
+
+/** What the process was started with for these names; those that it lacks, or that can't be read, are left out. */
+export function environmentOf(pid: number, names: readonly string[]): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const word of readWords(`/proc/${pid}/environ`)) {
+    const name = names.find((one) => word.startsWith(`${one}=`));
+    if (name !== undefined && !found.has(name)) found.set(name, word.slice(name.length + 1));
+  }
+  return found;
 }
 
 function argvOf(pid: number): readonly string[] {

@@ -36,7 +36,7 @@ const record: NodeRecord = {
   rayVersion: "2.60.0",
   pythonVersion: "3.11.2",
   agentVersion: "2.5.0",
-  agent: { host: "gpu-1", nonce: "n", pid: 5, startTicks: 6, bootId: "b" },
+  agent: { host: "gpu-1", nonce: "n", pid: 5, startTicks: 6, bootId: "b", pidNamespace: "pid:[1]" },
   at: "2026-11-24T00:00:00.000Z",
 };
 
