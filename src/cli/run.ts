@@ -12,6 +12,7 @@ import { addDiagnose } from "./commands/diagnose.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
 import type { Bind } from "./commands/leaf.ts";
+import { addHead } from "./commands/head.ts";
 import { addList } from "./commands/list.ts";
 import { addLocal } from "./commands/local.ts";
 import { addLogin } from "./commands/login.ts";
@@ -90,6 +91,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDiagnose(program, bind);
   addLocal(program, bind);
   addWorker(program, bind);
+  addHead(program, bind);
   addAgents(program, bind);
   addPool(program, bind);
   addClean(program, bind);

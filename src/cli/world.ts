@@ -95,6 +95,24 @@ export type WorkerOptions = {
   readonly tempDir: string | null;
 };
 
+export type HeadOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly nodeIp: string | null;
+  readonly host: string | null;
+  readonly rayPort: number | null;
+  readonly dashboardPort: number | null;
+  /** `auto`, `rocksdb`, `none` or `redis://HOST:PORT`, not checked yet. */
+  readonly gcs: string | null;
+  readonly takeOver: boolean;
+  readonly python: string | null;
+  readonly tokenFile: string | null;
+  readonly healthPort: number | null;
+  readonly stateDir: string | null;
+  readonly tempDir: string | null;
+};
+
 export type AgentRole = "server" | "head" | "worker";
 export type AgentOptions = {
   readonly role: AgentRole;
@@ -145,6 +163,7 @@ export type ResetOptions = DatabaseOptions & { readonly cancelTasks: boolean };
 /** Commands that need no server: composed in main/, only parsed here. Each prints for itself and resolves to the exit code. */
 export type LocalCommands = {
   readonly server: (options: ServerOptions) => Promise<number>;
+  readonly head: (options: HeadOptions) => Promise<number>;
   readonly worker: (options: WorkerOptions) => Promise<number>;
   readonly up: (options: UpOptions) => Promise<number>;
   readonly down: (options: DownOptions) => Promise<number>;

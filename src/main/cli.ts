@@ -9,6 +9,7 @@ import { ConfigError } from "../config/config.ts";
 import { serveStorage } from "../storage/storage-helper.ts";
 import { workerCommand } from "./agent/worker-command.ts";
 import { clock, ids, random } from "./clock.ts";
+import { headCommand } from "./agent/head-command.ts";
 import { startCommand } from "./agent/start-command.ts";
 import { agentStatusCommand } from "./agent/status-command.ts";
 import { stopCommand } from "./agent/stop-command.ts";
@@ -101,6 +102,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
   };
   return {
     server: (options) => told(() => serverCommand(options, environment, stderr)),
+    head: (options) => told(() => headCommand(options, environment, stderr)),
     worker: (options) => told(() => workerCommand(options, environment, stderr)),
     up: (options) => told(() => upCommand(options, environment, homedir(), stderr)),
     down: (options) => told(() => downCommand(options.root, environment, stderr, stopSignal())),

@@ -5,12 +5,12 @@ const FIRST = 20_000;
 const LAST = 32_000;
 
 /** `count` different ports on which nobody listens now, searched from a place that `seed` picks. Checked on all addresses, because Ray's GCS and raylets bind `*`. */
-export async function chooseFreePorts(count: number, seed: number): Promise<readonly number[]> {
+export async function chooseFreePorts(count: number, seed: number, except: readonly number[] = []): Promise<readonly number[]> {
   const ports: number[] = [];
   const span = LAST - FIRST;
   for (let step = 0; step < span && ports.length < count; step += 1) {
     const port = FIRST + ((seed + step) % span);
-    if (await isFree(port)) ports.push(port);
+    if (!except.includes(port) && (await isFree(port))) ports.push(port);
   }
   if (ports.length < count) throw new Error(`fewer than ${count} ports are free between ${FIRST} and ${LAST}: stop what holds them`);
   return ports;

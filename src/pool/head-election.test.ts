@@ -124,11 +124,11 @@ describe("an agent becomes head", () => {
     let seen = 0;
     const clock = manualClock(async (at) => {
       await files.beat(record({ seq: Math.floor(at / 5_000) }), 0);
-      if (at > 300_000) stop.abort(new Error("enough"));
+      if (at > 40_000) stop.abort(new Error("enough"));
     });
     await files.beat(record(), 0);
     await expect(elect(files, clock, { onStandBy: () => void (seen += 1) }, stop.signal)).rejects.toThrow("enough");
-    expect(seen).toBe(301);
+    expect(seen).toBe(42);
   });
 
   it("after 30 s of silence by its own clock, whatever the dates in the file say", async () => {
@@ -266,14 +266,14 @@ describe("a head", () => {
   });
 });
 
-test("the last two claims of a state directory are remembered, and a spoilt file is none", () => {
+test("claims of the highest epoch stay remembered while later ones fail, and a spoilt file is none", () => {
   const dir = makeDir();
   expect(readClaims(dir)).toEqual([]);
-  for (const epoch of [1, 2, 3]) rememberClaim(dir, { epoch, nonce: `n${epoch}` });
-  expect(readClaims(dir)).toEqual([
-    { epoch: 2, nonce: "n2" },
-    { epoch: 3, nonce: "n3" },
-  ]);
+  const claim = (epoch: number, nonce: string) => ({ epoch, nonce });
+  rememberClaim(dir, claim(4, "a"), null);
+  rememberClaim(dir, claim(5, "b"), claim(4, "a"));
+  for (const nonce of ["c", "d", "d"]) rememberClaim(dir, claim(6, nonce), claim(5, "b"));
+  expect(readClaims(dir)).toEqual([claim(5, "b"), claim(6, "c"), claim(6, "d")]);
   writeFileSync(join(dir, "head-claims.json"), "{");
   expect(readClaims(dir)).toEqual([]);
 });

@@ -24,7 +24,8 @@ export type Election = {
   readonly times: HeadTimes;
   readonly takeOver: boolean;
   readonly isGone: (owner: HeadOwner) => boolean;
-  readonly remember: (claim: EpochClaim) => void;
+  /** Before a claim, so that this machine knows of it whatever happens next. `before`: the highest epoch that was taken. */
+  readonly remember: (claim: EpochClaim, before: EpochClaim | null) => void;
   /** Each second while another one is head. May throw, to give up. */
   readonly onStandBy: (decision: HeadDecision & { readonly kind: "stand_by" }, sight: HeadSight) => void;
   readonly clock: Clock;
@@ -61,7 +62,7 @@ export async function becomeHead(election: Election, signal: AbortSignal): Promi
       if (decision.kind === "claim") {
         const epoch = nextEpoch(highest, sight);
         const elected = { epoch, why: decision.why, before: highest, sight };
-        election.remember({ epoch, nonce: owner.nonce });
+        election.remember({ epoch, nonce: owner.nonce }, highest);
         try {
           if (await files.claim(epoch, owner)) return elected;
           log.info({ epoch }, "another agent took this epoch first");

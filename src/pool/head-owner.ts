@@ -27,8 +27,7 @@ export function isProvenGone(owner: HeadOwner, own: readonly EpochClaim[]): bool
   });
 }
 
-/** The last two: a claim is written before it is made, so the last one may have failed. */
-const KEPT = 2;
+const KEPT = 64;
 
 /** The claims that were made from this state directory, oldest first; none when there is no file, or none that can be read. */
 export function readClaims(stateDir: string): readonly EpochClaim[] {
@@ -40,11 +39,17 @@ export function readClaims(stateDir: string): readonly EpochClaim[] {
   }
 }
 
-/** Before the claim itself, so that a memory on this disk is never taken for somebody else's. */
-export function rememberClaim(stateDir: string, claim: EpochClaim): void {
+/**
+ * Written before the claim is made, so that a memory on this disk is never taken for somebody else's. A claim may fail, so those of the highest epoch
+ * that was taken (`before`) stay: one of them may be it.
+ */
+export function rememberClaim(stateDir: string, claim: EpochClaim, before: EpochClaim | null): void {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const file = claimsFile(stateDir);
-  const claims = [...readClaims(stateDir), claim].slice(-KEPT);
+  const others = readClaims(stateDir).filter(
+    ({ epoch, nonce }) => epoch >= (before?.epoch ?? 0) && (epoch !== claim.epoch || nonce !== claim.nonce),
+  );
+  const claims = [...others, claim].slice(-KEPT);
   writeFileSync(`${file}.tmp`, `${JSON.stringify({ schema: 1, claims })}\n`, { mode: 0o600, flush: true });
   renameSync(`${file}.tmp`, file);
 }

@@ -8,7 +8,8 @@ import { lockPool } from "./pool-lock.ts";
 import type { LocalPoolOptions, PoolDescription, PoolEnd } from "./pool-options.ts";
 import { planPool } from "./pool-plan.ts";
 import { type Containment, probeContainment, probeRay, type RayInstall } from "./ray-install.ts";
-import { bringUp, createRunningPool, describePool, type PreparedPool, SWEEP_MS, takeDown, watchPool } from "./running-pool.ts";
+import { bringUp, createRunningPool, describePool, type PreparedPool, takeDown, watchPool } from "./running-pool.ts";
+import { SWEEP_MS } from "./supervised-ray.ts";
 import { killTagged } from "./tagged-processes.ts";
 import { makeTempDir, removeTempDir } from "./temp-dir.ts";
 import { ensureTokenFile } from "./token-file.ts";
@@ -82,7 +83,7 @@ async function preparePool(options: LocalPoolOptions, poolId: string, signal: Ab
       times: headTimes(false),
       takeOver: false,
       isGone: (other) => isProvenGone(other, readClaims(stateDir)),
-      remember: (claim) => rememberClaim(stateDir, claim),
+      remember: (claim, before) => rememberClaim(stateDir, claim, before),
       onStandBy: refuseLivingHead(),
       clock,
       log,

@@ -136,7 +136,7 @@ test("of the parent's environment only harmless names reach Ray, and the token o
 
 test("without token authentication it is said off, and without durable storage none is named", () => {
   expect(rayEnv({ parentEnv: {}, python: "/v/bin/python", tag: "t", tokenFile: null, extra: {} })["RAY_AUTH_MODE"]).toBe("disabled");
-  expect(Object.keys(headEnv(null))).not.toContain("RAY_gcs_storage");
+  expect(Object.keys(headEnv({ kind: "none" }))).not.toContain("RAY_gcs_storage");
 });
 
 test.for([

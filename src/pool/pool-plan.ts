@@ -78,7 +78,12 @@ export async function planPool(planning: Planning): Promise<PoolPlan> {
     return plan(name, nodeAddress, argv, { ...WORKER_ENV, ...gpuEnv(shape, index) });
   });
   return {
-    head: plan("head", HEAD_ADDRESS, headArgv(python, head, headPorts), headEnv(install.hasDurableGcs ? planning.gcsDir : null)),
+    head: plan(
+      "head",
+      HEAD_ADDRESS,
+      headArgv(python, head, headPorts, "127.0.0.1"),
+      headEnv(install.hasDurableGcs ? { kind: "rocksdb", dir: planning.gcsDir } : { kind: "none" }),
+    ),
     workers,
     address,
     dashboardUrl: `http://127.0.0.1:${dashboard}`,

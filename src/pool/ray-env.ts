@@ -42,15 +42,33 @@ export function rayEnv(given: RayEnv): Record<string, string> {
   };
 }
 
-/** What only the head needs: usage reports each second, and a GCS that survives the head (null = this Ray has none). */
-export function headEnv(gcsDir: string | null): Record<string, string> {
+/** Where the GCS keeps what a killed head comes back with. */
+export type GcsStorage =
+  | { readonly kind: "none" }
+  | { readonly kind: "rocksdb"; readonly dir: string }
+  /** `address`: `host:port`; `namespace`: one Redis may serve several clusters. */
+  | { readonly kind: "redis"; readonly address: string; readonly namespace: string };
+
+/** What only the head needs: usage reports each second, and a GCS that survives the head. */
+export function headEnv(gcs: GcsStorage): Record<string, string> {
   return {
     AUTOSCALER_UPDATE_INTERVAL_S: "1",
     // No such port can be bound: Ray notes that in its log and goes on without (2.51 and 2.60).
     AUTOSCALER_METRIC_PORT: "-1",
     DASHBOARD_METRIC_PORT: "-1",
-    ...(gcsDir === null ? {} : { RAY_gcs_storage: "rocksdb", RAY_gcs_storage_path: gcsDir }),
+    ...gcsEnv(gcs),
   };
+}
+
+function gcsEnv(gcs: GcsStorage): Record<string, string> {
+  switch (gcs.kind) {
+    case "none":
+      return {};
+    case "rocksdb":
+      return { RAY_gcs_storage: "rocksdb", RAY_gcs_storage_path: gcs.dir };
+    case "redis":
+      return { RAY_REDIS_ADDRESS: gcs.address, RAY_external_storage_namespace: gcs.namespace };
+  }
 }
 
 /** Workers and their jobs wait this long for a lost head: longer than a restart of it takes (measured: 8 s quiet, tens of seconds under load). */

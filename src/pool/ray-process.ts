@@ -40,8 +40,8 @@ export type RayNode = {
   readonly objectStoreBytes: number | null;
 };
 
-/** The head takes no driver and no actor: 0 CPU, 0 GPU. Its dashboard answers on 127.0.0.1 only. */
-export function headArgv(python: string, node: RayNode, ports: HeadPorts): readonly string[] {
+/** The head takes no driver and no actor: 0 CPU, 0 GPU. */
+export function headArgv(python: string, node: RayNode, ports: HeadPorts, dashboardHost: string): readonly string[] {
   return [
     ...start(python, node, ports),
     "--head",
@@ -50,7 +50,7 @@ export function headArgv(python: string, node: RayNode, ports: HeadPorts): reado
     "--num-gpus=0",
     `--temp-dir=${node.tempDir}`,
     "--include-dashboard=true",
-    "--dashboard-host=127.0.0.1",
+    `--dashboard-host=${dashboardHost}`,
     `--dashboard-port=${ports.dashboard}`,
     `--ray-client-server-port=${ports.client}`,
   ];

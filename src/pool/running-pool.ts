@@ -1,5 +1,5 @@
 /** The life of a local pool from the first process to the last: start, watch, bring back, take down. */
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { RayCluster } from "../control/ports.ts";
 import type { HeadOwner } from "../domain/head-record.ts";
@@ -11,8 +11,9 @@ import type { PoolLock } from "./pool-lock.ts";
 import type { PlannedNode, PoolPlan } from "./pool-plan.ts";
 import { isPortOpen } from "./port-open.ts";
 import type { Containment, RayInstall } from "./ray-install.ts";
-import { exitText, logTail, spawnRay } from "./ray-process.ts";
-import { superviseNode, type SupervisedNode } from "./supervised-node.ts";
+import { exitText, logTail } from "./ray-process.ts";
+import type { SupervisedNode } from "./supervised-node.ts";
+import { superviseRay, SWEEP_MS } from "./supervised-ray.ts";
 import { findTagged, killTagged } from "./tagged-processes.ts";
 import { removeTempDir } from "./temp-dir.ts";
 
@@ -42,7 +43,6 @@ export type RunningPool = {
   ending: Promise<void> | null;
 };
 
-export const SWEEP_MS = 20_000;
 const POLL_MS = 200;
 /** A start may fail by a port that was taken meanwhile, or by load: Ray 2.51 gives its dashboard 20 s, a fixed number. Four in a row have a reason. */
 const START_TRIES = 4;
@@ -161,22 +161,21 @@ function factsOf(pool: RunningPool): HeadFacts {
 
 function supervise(pool: RunningPool, planned: PlannedNode, onRestart: () => void): SupervisedNode {
   const { clock, log, onProcesses } = pool.options;
-  const node = superviseNode({
-    name: planned.name,
-    start: () => spawnRay(planned.spawning),
-    beforeRestart: async () => {
-      await killTagged(planned.tag, clock, SWEEP_MS, pool.lifetime.signal);
-      // `ray start --head` refuses to start while this names a GCS that it takes for alive.
-      rmSync(join(planned.tempDir, "ray_current_cluster"), { force: true });
-      if (!pool.prepared.install.hasWorkerTempDir && planned !== pool.prepared.plan.head) await takeTurn(pool, planned);
+  const node = superviseRay(
+    {
+      planned,
+      beforeRestart: async () => {
+        if (!pool.prepared.install.hasWorkerTempDir && planned !== pool.prepared.plan.head) await takeTurn(pool, planned);
+      },
+      onRestart: () => {
+        onProcesses(processesOf(pool));
+        onRestart();
+      },
+      clock,
+      log,
     },
-    onRestart: () => {
-      onProcesses(processesOf(pool));
-      onRestart();
-    },
-    clock,
-    log,
-  });
+    pool.lifetime.signal,
+  );
   pool.nodes.push(node);
   onProcesses(processesOf(pool));
   return node;

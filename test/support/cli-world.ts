@@ -263,6 +263,7 @@ export function cliWorld(options: WorldOptions = {}) {
     random: () => 0.5,
     local: {
       server: unexpected,
+      head: unexpected,
       worker: unexpected,
       up: unexpected,
       down: unexpected,

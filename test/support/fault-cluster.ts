@@ -98,8 +98,8 @@ export async function startFaultCluster(options: FaultClusterOptions): Promise<F
     for (const path of [tempDir, gcsDir]) mkdirSync(path, { recursive: true });
     rmSync(join(tempDir, "ray_current_cluster"), { force: true });
     const node = { name: "head", address: HEAD_ADDRESS, tempDir, objectStoreBytes: 80_000_000 };
-    const argv = headArgv(python, node, { ...nodePorts(ports.slice(0, NODE_PORT_COUNT)), gcs, dashboard, client });
-    spawn("head", argv, headEnv(gcsDir), tempDir);
+    const argv = headArgv(python, node, { ...nodePorts(ports.slice(0, NODE_PORT_COUNT)), gcs, dashboard, client }, "127.0.0.1");
+    spawn("head", argv, headEnv({ kind: "rocksdb", dir: gcsDir }), tempDir);
     await waitFor("the head answers", "head", async () => (await ray.head(closing.signal)).kind === "up");
   }
 
