@@ -30,7 +30,7 @@ export const KEYS = {
   },
   "auth.token_env": key(z.string().regex(/^[A-Z_][A-Z0-9_]*$/), "MVP_INTERNAL_TOKEN", "environment variable that holds the admin token"),
   "ray.address": key(z.url({ protocol: /^https?$/ }).nullable(), null, "URL of Ray's dashboard; null = from head.json"),
-  "ray.token_file": key(path.nullable(), null, "file with Ray's cluster token; null = Ray runs without one"),
+  "ray.token_file": key(path.nullable(), null, "file with Ray's cluster token; null = the one beside head.json, if there is one"),
   "pool.cluster": key(z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/), "default", "name of the cluster in discovery"),
   "pool.worker_root": key(path.nullable(), null, "where jobs see /private; null = shared_root"),
   "pool.python": key(z.string().regex(/^[A-Za-z0-9_./+-]+$/), "python3", "interpreter of launcher and driver on the workers"),

@@ -35,6 +35,7 @@ import { openStore } from "../store/open-store.ts";
 import { apiAddress } from "./api-address.ts";
 import { asset, assetNames } from "./assets.ts";
 import { clock, ids } from "./clock.ts";
+import { clusterToken } from "./cluster-token.ts";
 import { commandSource } from "./command-source.ts";
 import { IN_CLEAR, isLoopback } from "./exposure.ts";
 import { fixedHead, headFollower } from "./head-follower.ts";
@@ -109,7 +110,9 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     settings.rayAddress === null
       ? headFollower(() => storage.call("readHead", { cluster: settings.cluster, trust }), clock, log)
       : fixedHead(settings.rayAddress);
-  const http = createRayHttp({ baseUrl: head.baseUrl, tokenFile: () => settings.rayTokenFile });
+  const readToken = (): Promise<string | null> => storage.call("readRayToken", { cluster: settings.cluster, uid: trust.uid });
+  const token = clusterToken(settings, readToken, process.env, clock, log);
+  const http = createRayHttp({ baseUrl: head.baseUrl, tokenFile: token.file });
   opened.push(http.close);
   const commands = commandSource(await installedParts(settings, storage.call), () => storage.call("readProfiles", {}), common, clock, log);
   const meters = createMeters();
@@ -187,7 +190,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     return publishApi(settings, storage.call, url, renewed, log);
   };
   const renewing = settings.tlsFiles === null || tls === null ? null : followTls(settings.tlsFiles, tls, show, clock, log, signal);
-  const background = Promise.all([loop.run(signal), head.run(signal), rayDoor.run(signal), renewing]);
+  const background = Promise.all([loop.run(signal), head.run(signal), token.run(signal), rayDoor.run(signal), renewing]);
   return { url, fingerprint: tls?.fingerprint ?? null, closed: background.then(() => closeAll(opened)) };
 }
 

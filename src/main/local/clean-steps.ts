@@ -157,7 +157,7 @@ function nodeFiles(directory: string): readonly { readonly file: string; readonl
   });
 }
 
-type Owner = { readonly pid: number; readonly startTicks: number; readonly bootId: string; readonly pidNamespace?: string };
+type Owner = { readonly pid: number; readonly startTicks: number; readonly bootId: string; readonly pidNamespace: string };
 
 /** Proven: its pid was one of this boot and this PID namespace, and is no more. A record of another boot of this host is of the dead too. */
 function isGoneHere(host: string, owner: Owner | null): boolean {
