@@ -1,7 +1,5 @@
 /** `verlpool worker`: the agent of one node, composed. */
-import { spawn } from "node:child_process";
 import { readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { OutputStream, WorkerOptions as Flags } from "../../cli/world.ts";
@@ -19,21 +17,17 @@ import { createWorkerAgent, type WorkerAgent } from "../../pool/worker-agent.ts"
 import type { WorkerStorage, WorkerTimes } from "../../pool/worker-options.ts";
 import { createRayCluster } from "../../ray/cluster-client.ts";
 import { createRayHttp } from "../../ray/ray-http.ts";
-import { type StorageClient, storageThroughHelpers } from "../../storage/storage-client.ts";
+import type { StorageClient } from "../../storage/storage-client.ts";
 import { clock, ids, random } from "../clock.ts";
 import { type Environment, loadConfig } from "../load-config.ts";
-import { createLog } from "../logger.ts";
-import { self } from "../self.ts";
 import { stopSignal } from "../stop-signal.ts";
 import { VERSION } from "../version.ts";
 import { agentIdOf, agentPlacesOf, nodeNameOf } from "./agent-places.ts";
+import { discoveryKey, openAgentLog, openAgentStorage, pythonOf, untilStorage } from "./agent-base.ts";
+import { ownTrust } from "./head-files.ts";
 import { serveHealth } from "./health-port.ts";
-import { LOG_LIMITS, shipLog } from "./shipped-log.ts";
 
-const STORAGE_HELPERS = 4;
 const DRAIN_MS = 30_000;
-/** How long a hung mount may hold up the end. */
-const LAST_SHIP_MS = 3_000;
 const AGAIN_MS = 2_000;
 
 export async function workerCommand(options: Flags, environment: Environment, stderr: OutputStream): Promise<number> {
@@ -54,16 +48,8 @@ export async function workerCommand(options: Flags, environment: Environment, st
   const lock = await lockPool(stateDir);
   if (lock === null) throw new Error(`a worker named ${node} runs on this machine already (its state: ${stateDir}); stop that one first`);
   const signal = stopSignal("is ignored");
-  // Under `verlpool start` the supervisor carries what we print to the shared storage.
-  const isKept = process.argv[2] === "internal";
-  const output = { outputFile: join(stateDir, "output.log"), shippedFile: join(stateDir, "shipped"), logFile: places.logFile };
-  const log = createLog(settings.logLevel, isKept ? null : output.outputFile);
-  const shipping = new AbortController();
-  const shipped = isKept ? Promise.resolve() : shipLog({ ...output, limits: LOG_LIMITS }, clock, shipping.signal);
-  const storage = storageThroughHelpers(
-    { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: [] },
-    { spawnHelper: startHelper, deadlineMs: settings.storageDeadlineMs, helpers: STORAGE_HELPERS },
-  );
+  const { log, close: closeLog } = openAgentLog(settings.logLevel, stateDir, places.logFile);
+  const storage = openAgentStorage(settings);
   const tempRoot = options.tempDir === null ? "/tmp" : resolve(options.tempDir);
   try {
     const tempDir = makeTempDir(tempRoot, lock.id);
@@ -81,8 +67,7 @@ export async function workerCommand(options: Flags, environment: Environment, st
     if (!signal.aborted) throw error;
   } finally {
     storage.close();
-    shipping.abort();
-    await Promise.race([shipped, clock.sleep(LAST_SHIP_MS, new AbortController().signal)]);
+    await closeLog();
     await lock.release();
   }
   await stderr.write(`verlpool: worker ${node} stopped; nothing of it runs here\n`);
@@ -135,9 +120,9 @@ async function composeWorker(
   });
 }
 
-function workerStorage({ cluster, discoveryKeyFile }: Settings, node: string, { call }: StorageClient): WorkerStorage {
-  const key = discoveryKeyFile === null ? null : readFileSync(discoveryKeyFile, "utf8").trim();
-  const trust = { uid: process.getuid?.() ?? 0, key };
+function workerStorage(settings: Settings, node: string, { call }: StorageClient): WorkerStorage {
+  const { cluster } = settings;
+  const trust = ownTrust(discoveryKey(settings));
   return {
     readHead: () => call("readHead", { cluster, trust }),
     beat: (record) => call("beatNode", { cluster, record }),
@@ -148,22 +133,15 @@ function workerStorage({ cluster, discoveryKeyFile }: Settings, node: string, { 
 
 /** A network file system may serve content that is 65 s old, and needs 90 s for a fail-over. Waits until storage answers: nothing can be done before. */
 async function timesOf(settings: Settings, { call }: StorageClient, log: Log, signal: AbortSignal): Promise<WorkerTimes> {
-  for (;;) {
-    try {
-      const network = await call("discoveryFileSystem", { cluster: settings.cluster });
-      const own = { selfFenceMs: settings.selfFenceS * 1000, staleMs: settings.staleS * 1000 };
-      const least = network === null ? own : { selfFenceMs: headTimes(true).selfFenceMs, staleMs: 65_000 };
-      return {
-        beatMs: settings.beatS * 1000,
-        selfFenceMs: Math.max(own.selfFenceMs, least.selfFenceMs),
-        staleMs: Math.max(own.staleMs, least.staleMs),
-        drainMs: DRAIN_MS,
-      };
-    } catch (error) {
-      log.warn({ error: String(error), root: settings.sharedRoot }, "the shared storage does not answer; waiting for it");
-      await clock.sleep(AGAIN_MS, signal);
-    }
-  }
+  const network = await untilStorage(() => call("discoveryFileSystem", { cluster: settings.cluster }), log, signal);
+  const own = { selfFenceMs: settings.selfFenceS * 1000, staleMs: settings.staleS * 1000 };
+  const least = network === null ? own : { selfFenceMs: headTimes(true).selfFenceMs, staleMs: 65_000 };
+  return {
+    beatMs: settings.beatS * 1000,
+    selfFenceMs: Math.max(own.selfFenceMs, least.selfFenceMs),
+    staleMs: Math.max(own.staleMs, least.staleMs),
+    drainMs: DRAIN_MS,
+  };
 }
 
 type TokenKeeper = { readonly file: () => string | null; readonly run: (signal: AbortSignal) => Promise<void> };
@@ -190,20 +168,6 @@ function tokenKeeper({ cluster, rayTokenFile }: Settings, { call }: StorageClien
   return { file: () => (held === null ? null : copy), run };
 }
 
-/** `--python`, else what the configuration names, else the environment that `prepare` made on this root. */
-async function pythonOf(flag: string | null, { python, sharedRoot }: Settings): Promise<string> {
-  if (flag !== null) return flag.includes("/") ? resolve(flag) : flag;
-  if (python !== "python3") return python;
-  try {
-    const prepared: unknown = JSON.parse(await readFile(join(sharedRoot, "common", "verlpool", "prepared.json"), "utf8"));
-    const path = (prepared as { readonly pythonPath?: unknown } | null)?.pythonPath;
-    if (typeof path === "string") return path;
-  } catch {
-    // Nothing was prepared there: the system's own may have Ray.
-  }
-  return python;
-}
-
 function thisAgent(): NodeAgent {
   const { pid } = process;
   const pidNamespace = readlinkSync("/proc/self/ns/pid");
@@ -218,9 +182,4 @@ function healthOf({ record, unbeatenMs }: ReturnType<WorkerAgent["status"]>, sel
 /** /proc/uptime is CLOCK_BOOTTIME, in hundredths of a second. */
 function bootMs(): number {
   return Number.parseFloat(readFileSync("/proc/uptime", "latin1")) * 1000;
-}
-
-function startHelper() {
-  const { command, args } = self("internal", "storage");
-  return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
 }
