@@ -13,7 +13,8 @@ export function nodeFilesPort(world: World, server: () => Server): NodeFiles {
       storageCall(world, server(), "readNodes", "read", () => {
         const { staleMs } = world.plan.settings;
         const age = staleMs > 0 && hits(world, "storage.stale") ? world.random("stale nodes").int(0, staleMs) : 0;
-        return { records: world.machines.flatMap((machine) => recordAsOf(world, machine, age) ?? []), wants: [] };
+        const records = world.machines.flatMap((machine) => recordAsOf(world, machine, age) ?? []);
+        return { names: records.map(({ node }) => node), records, wants: [] };
       }),
     want: () => Promise.resolve(),
     forget: () => Promise.resolve(),

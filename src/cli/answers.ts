@@ -3,6 +3,7 @@ import type { z } from "zod";
 import type { ArtifactsWire } from "../contract/artifacts.ts";
 import type { PlanWire } from "../contract/plan.ts";
 import type { CurvesWire, WhyWire } from "../contract/insight.ts";
+import type { NodesWire, NodeWire } from "../contract/nodes.ts";
 import type * as r from "../contract/resources.ts";
 
 export type EventView = z.infer<typeof r.EventWire>;
@@ -42,6 +43,10 @@ export type JsonAnswers = {
   readonly pauseQueue: z.infer<typeof r.PausedWire>;
   readonly resumeQueue: z.infer<typeof r.PausedWire>;
   readonly declareDead: r.AttemptWire;
-  readonly listNodes: r.NodesWire;
+  readonly listNodes: NodesWire;
+  readonly drainNode: NodeWire;
+  readonly cordonNode: NodeWire;
+  readonly uncordonNode: NodeWire;
+  readonly forgetNode: null;
   readonly listProfiles: Page<"profiles", ProfileView>;
 };

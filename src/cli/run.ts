@@ -17,6 +17,7 @@ import { addList } from "./commands/list.ts";
 import { addLocal } from "./commands/local.ts";
 import { addLogin } from "./commands/login.ts";
 import { addLogs } from "./commands/logs.ts";
+import { addNode } from "./commands/node.ts";
 import { addNodes } from "./commands/nodes.ts";
 import { addOrder } from "./commands/order.ts";
 import { addPlan } from "./commands/plan.ts";
@@ -31,8 +32,8 @@ import { addToken } from "./commands/token.ts";
 import { addUsage } from "./commands/usage.ts";
 import { addUser } from "./commands/user.ts";
 import { addWait } from "./commands/wait.ts";
-import { addWorker } from "./commands/worker.ts";
 import { addWhy } from "./commands/why.ts";
+import { addWorker } from "./commands/worker.ts";
 import { EXIT, usageError } from "./problem-error.ts";
 import { openSession } from "./session.ts";
 import { visibleLines } from "./visible.ts";
@@ -86,17 +87,17 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   program.commandsGroup("Pool:");
   for (const add of [addQueue, addNodes, addProfiles]) add(program, bind);
   program.commandsGroup("Access:");
-  for (const add of [addLogin, addUser, addToken, addAudit, addAttempt, addUsage]) add(program, bind);
+  for (const add of [addLogin, addUser, addToken, addAudit, addAttempt, addNode, addUsage]) add(program, bind);
   program.commandsGroup("This machine:");
   addDiagnose(program, bind);
   addLocal(program, bind);
-  addWorker(program, bind);
   addHead(program, bind);
+  addWorker(program, bind);
   addAgents(program, bind);
-  addPool(program, bind);
   addClean(program, bind);
   addDoctor(program, bind);
   addDatabase(program, bind);
+  addPool(program, bind);
   return program;
 }
 

@@ -78,23 +78,6 @@ export type PullOptions = {
 };
 export type ConfigShowOptions = { readonly config: string | null; readonly root: string | null; readonly json: boolean };
 
-export type WorkerOptions = {
-  readonly config: string | null;
-  readonly root: string | null;
-  readonly cluster: string | null;
-  readonly nodeName: string | null;
-  readonly nodeIp: string | null;
-  readonly gpus: number | null;
-  readonly cpus: number | null;
-  readonly labels: { readonly [name: string]: string };
-  readonly objectStoreMib: number | null;
-  readonly python: string | null;
-  readonly tokenFile: string | null;
-  readonly healthPort: number | null;
-  readonly stateDir: string | null;
-  readonly tempDir: string | null;
-};
-
 export type HeadOptions = {
   readonly config: string | null;
   readonly root: string | null;
@@ -106,6 +89,22 @@ export type HeadOptions = {
   /** `auto`, `rocksdb`, `none` or `redis://HOST:PORT`, not checked yet. */
   readonly gcs: string | null;
   readonly takeOver: boolean;
+  readonly python: string | null;
+  readonly tokenFile: string | null;
+  readonly healthPort: number | null;
+  readonly stateDir: string | null;
+  readonly tempDir: string | null;
+};
+export type WorkerOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly nodeName: string | null;
+  readonly nodeIp: string | null;
+  readonly gpus: number | null;
+  readonly cpus: number | null;
+  readonly labels: { readonly [name: string]: string };
+  readonly objectStoreMib: number | null;
   readonly python: string | null;
   readonly tokenFile: string | null;
   readonly healthPort: number | null;
@@ -134,14 +133,6 @@ export type CleanOptions = {
   readonly dryRun: boolean;
 };
 
-export type DoctorOptions = {
-  readonly config: string | null;
-  readonly root: string | null;
-  readonly cluster: string | null;
-  readonly withJob: boolean;
-  readonly json: boolean;
-};
-
 /** `pool apply|status|stop FILE`. */
 export type PoolHostsOptions = {
   readonly verb: "apply" | "status" | "stop";
@@ -153,6 +144,14 @@ export type PoolHostsOptions = {
   /** Null = one round. */
   readonly watchEveryS: number | null;
   readonly force: boolean;
+};
+
+export type DoctorOptions = {
+  readonly config: string | null;
+  readonly root: string | null;
+  readonly cluster: string | null;
+  readonly withJob: boolean;
+  readonly json: boolean;
 };
 
 export type DatabaseOptions = { readonly config: string | null; readonly root: string | null };

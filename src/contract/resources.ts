@@ -236,35 +236,6 @@ export const UsageListWire = z.object({
   next_cursor: z.null(),
 });
 
-export const NodesWire = z
-  .object({
-    head: z.object({
-      state: z.enum(["up", "down"]),
-      epoch: z.int().nullable(),
-      session: z.string().nullable(),
-      address: z.string().nullable(),
-      since: Instant.nullable(),
-      text: z.string().nullable(),
-    }),
-    nodes: z.array(
-      z.object({
-        node: z.string(),
-        state: z.string(),
-        why: z.object({ code: z.string(), text: z.string() }).nullable(),
-        gpus: z.object({ total: z.number(), free: z.number() }),
-        cpus: z.object({ total: z.number(), free: z.number() }),
-        tasks: z.array(z.string().nullable()).meta({ description: "Own task ids; null for a task of another user" }),
-        held: z
-          .array(z.object({ task_id: z.string().nullable(), gpus: z.number() }))
-          .meta({ description: "Who holds how many of its GPUs; null as in `tasks`" }),
-        last_seen_at: Instant.nullable(),
-      }),
-    ),
-    next_cursor: z.string().nullable(),
-  })
-  .meta({ id: "Nodes" });
-export type NodesWire = z.infer<typeof NodesWire>;
-
 export const ReadyWire = z
   .object({
     status: z.enum(["ok", "degraded", "failing"]),

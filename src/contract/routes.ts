@@ -9,6 +9,7 @@ import type { ProblemCode } from "./problem.ts";
 import { ArtifactsWire } from "./artifacts.ts";
 import { PlanWire } from "./plan.ts";
 import { CurvesWire, WhyWire } from "./insight.ts";
+import { NodesWire, NodeWire } from "./nodes.ts";
 import * as r from "./resources.ts";
 
 /** open: nobody is asked; any: any valid token (also scope metrics); user: a user's or the admin's; admin: the admin only. */
@@ -588,8 +589,52 @@ export const ROUTES = {
     query: z.strictObject(page),
     body: null,
     status: 200,
-    answer: json(r.NodesWire),
+    answer: json(NodesWire),
     errors: ["bad_cursor"],
+  },
+  drainNode: {
+    method: "POST",
+    path: "/api/v2/nodes/{node}:drain",
+    access: "admin",
+    summary: "Place nothing new on a node; it leaves Ray once nothing runs there; idempotent",
+    query: none,
+    body: json(z.strictObject({ reason: reason.optional() })),
+    status: 200,
+    answer: json(NodeWire),
+    errors: ["not_found"],
+  },
+  cordonNode: {
+    method: "POST",
+    path: "/api/v2/nodes/{node}:cordon",
+    access: "admin",
+    summary: "As a drain, and the cordon follows the GPUs to whatever node holds them; idempotent",
+    query: none,
+    body: json(z.strictObject({ reason: reason.optional() })),
+    status: 200,
+    answer: json(NodeWire),
+    errors: ["not_found"],
+  },
+  uncordonNode: {
+    method: "POST",
+    path: "/api/v2/nodes/{node}:uncordon",
+    access: "admin",
+    summary: "End a drain or a cordon, also one that its GPUs brought; idempotent",
+    query: none,
+    body: json(z.strictObject({ reason: reason.optional() })),
+    status: 200,
+    answer: json(NodeWire),
+    errors: ["not_found"],
+  },
+  forgetNode: {
+    method: "POST",
+    path: "/api/v2/nodes/{node}:forget",
+    access: "admin",
+    summary: "Take a node that is gone off the list",
+    query: none,
+    body: json(z.strictObject({ reason: reason.optional() })),
+    status: 204,
+    answer: { kind: "none" },
+    errors: ["not_found", "wrong_state", "storage_unavailable"],
   },
   listProfiles: {
     method: "GET",

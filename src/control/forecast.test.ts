@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { sampleAttempt, sampleTask } from "../../test/support/sample-task.ts";
 import { newTask, NOW } from "../../test/support/task-samples.ts";
+import type { RunPace } from "../domain/insight/pace.ts";
 import type { Attempt, Task } from "../domain/types.ts";
 import { forecaster } from "./forecast.ts";
 import type { Clock, Store } from "./ports.ts";
@@ -20,7 +21,12 @@ const NODE = {
   closed: null,
 };
 
-function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Partial<LoopView> = {}) {
+function world(
+  tasks: readonly Task[],
+  attempts: readonly Attempt[],
+  view: Partial<LoopView> = {},
+  paces: { readonly [taskId: string]: RunPace } = {},
+) {
   const asked = { open: 0 };
   let monotonic = 0;
   const clock = { now: () => NOW, monotonicMs: () => monotonic, sleep: () => Promise.resolve() } satisfies Clock;
@@ -44,6 +50,7 @@ function world(tasks: readonly Task[], attempts: readonly Attempt[], view: Parti
     settings,
     order: () => Promise.resolve({ by: "priority", used: new Map() }),
     view: () => seen,
+    paceOf: (taskId) => paces[taskId] ?? null,
   });
   return { forecast, asked, later: (ms: number) => (monotonic += ms) };
 }
@@ -53,6 +60,18 @@ const attempt = sampleAttempt({ taskId: "r", state: "RUNNING", startedAt: NOW - 
 const waiting = sampleTask({ taskId: "w", seq: 2 });
 const ended = (minutes: number) =>
   sampleTask({ taskId: `e${minutes}`, state: "SUCCEEDED", startedAt: NOW - 100 * MINUTE, endedAt: NOW - (100 - minutes) * MINUTE });
+
+test("a running task whose steps are known ends by its own pace, but never after its time limit", async () => {
+  const stepSeconds = [60, 60, 60, 60, 60, 60];
+  const pace = { stepSeconds, median: 60, tokensPerS: null, shares: [], step: 10, totalSteps: 20, lastStepAt: NOW - 30_000 };
+  const end = (await world([running], [attempt], {}, { r: pace }).forecast.estimates()).get("r");
+  const middle = ((end?.endLow ?? 0) + (end?.endHigh ?? 0)) / 2 - NOW;
+  expect(middle).toBeGreaterThan(9 * MINUTE);
+  expect(middle).toBeLessThan(10.5 * MINUTE);
+  const limited = { ...running, maxRuntimeMs: 12 * MINUTE };
+  const cut = (await world([limited], [attempt], {}, { r: pace }).forecast.estimates()).get("r");
+  expect(cut?.endHigh).toBe(NOW + 2 * MINUTE);
+});
 
 test("a running task without steps lasts what tasks like it did, less what it ran, and who waits for it starts then", async () => {
   const all = await world([ended(20), ended(30), running, waiting], [attempt]).forecast.estimates();

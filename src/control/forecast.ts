@@ -1,6 +1,8 @@
 /** When each waiting task starts and each open one ends, as ranges: worked out when somebody asks, from the queue and the pool as they are then. */
 import type { Hold } from "../domain/capacity.ts";
 import { type Estimate, estimate, remaining, type Span, typical } from "../domain/estimate.ts";
+import { taskEnd } from "../domain/insight/eta.ts";
+import type { RunPace } from "../domain/insight/pace.ts";
 import type { QueueOrder } from "../domain/queue-order.ts";
 import type { SchedulerSettings, UserAllowance } from "../domain/scheduling.ts";
 import { isLive } from "../domain/task-state.ts";
@@ -20,6 +22,8 @@ export type ForecastDeps = {
   readonly order: () => Promise<QueueOrder>;
   /** The pool as the scheduler last saw it; nothing is told while its head does not answer, nor where another server leads. */
   readonly view: SchedulerLoop["view"];
+  /** Of a running task, as it is known without waiting for anything. */
+  readonly paceOf: (taskId: string) => RunPace | null;
 };
 
 /** One answer serves all who ask within this time. */
@@ -49,7 +53,7 @@ async function forecast(deps: ForecastDeps, extra: NewTask | null): Promise<Read
   const now = deps.clock.now();
   const users = await allowances(deps.store, open);
   const paused = await deps.store.queue.pause();
-  const spans = await spansOf(deps.store, open, attempts, now);
+  const spans = await spansOf(deps, open, attempts, now);
   return estimate(
     {
       now,
@@ -106,7 +110,7 @@ export async function allowances(store: Store, open: readonly Task[]): Promise<R
 }
 
 async function spansOf(
-  store: Store,
+  { store, paceOf }: ForecastDeps,
   open: readonly Task[],
   attempts: ReadonlyMap<string, Attempt>,
   now: number,
@@ -117,10 +121,19 @@ async function spansOf(
       const attempt = attempts.get(task.taskId);
       const like = typical(known.get(kindOf(task)) ?? [], task.maxRuntimeMs);
       if (attempt === undefined || attempt.startedAt === null) return [task.taskId, like];
+      const pace = paceOf(task.taskId);
+      const end = pace === null ? null : taskEnd(pace, now);
+      if (end !== null) return [task.taskId, withinLimit(end, task, attempt.startedAt, now)];
       const own = remaining(task, attempt.startedAt, attempt.resumedFrom?.step ?? 0, now);
       return [task.taskId, own.lowMs > 0 || own.highMs !== null ? own : lessWhatRan(like, now - attempt.startedAt)];
     }),
   );
+}
+
+function withinLimit({ lowMs, highMs }: Span, { maxRuntimeMs }: Task, startedAt: number, now: number): Span {
+  if (maxRuntimeMs === null || highMs === null) return { lowMs, highMs };
+  const limit = Math.max(0, maxRuntimeMs - (now - startedAt));
+  return { lowMs: Math.min(lowMs, limit), highMs: Math.min(highMs, limit) };
 }
 
 /** Before its first step a running task is taken to last what tasks like it did. */

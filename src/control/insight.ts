@@ -4,7 +4,7 @@
  */
 import { seriesBuilder, type Series, type SeriesBuilder } from "../domain/insight/series.ts";
 import { type Line, type Source, type Strand, stitch } from "../domain/insight/stitch.ts";
-import { type FileTime, lastStepAt, type Pace, paceOf } from "../domain/insight/pace.ts";
+import { type FileTime, lastStepAt, paceOf, type RunPace } from "../domain/insight/pace.ts";
 import { CONSOLE_STEP, parseConsoleLine, parseMetricLine } from "../domain/insight/training-log.ts";
 import { TOTAL_STEPS_PATTERN, totalSteps } from "../domain/insight/total-steps.ts";
 import type { Attempt, Task } from "../domain/types.ts";
@@ -34,8 +34,6 @@ export type AttemptMetrics = {
 };
 
 export type TaskMetrics = { readonly attempts: readonly AttemptMetrics[]; readonly line: Line; readonly complete: boolean };
-
-export type RunPace = Pace & { readonly step: number | null; readonly totalSteps: number | null; readonly lastStepAt: number | null };
 
 export type Insight = {
   readonly attempt: (attempt: Attempt) => Promise<AttemptMetrics>;
@@ -165,7 +163,10 @@ async function readMetrics({ files }: InsightDeps, attempt: Attempt, entry: Entr
   for (let i = 0; i < MOST_READS; i += 1) {
     const range = await files.readMetrics(attempt.userId, attempt.submissionId, entry.metricsAt);
     // Another file in its place: what was read of the old one does not count.
-    if (range.size < entry.metricsAt) Object.assign(entry, newEntry(), { looking: entry.looking });
+    if (range.size < entry.metricsAt) {
+      Object.assign(entry, newEntry(), { looking: entry.looking });
+      continue;
+    }
     if (range.end <= entry.metricsAt) return true;
     for (const { text, end } of linesOf(range.bytes, entry.metricsAt)) {
       const point = parseMetricLine(text);
@@ -183,7 +184,10 @@ async function readConsole({ logs }: InsightDeps, attempt: Attempt, entry: Entry
   for (let i = 0; i < MOST_SCANS; i += 1) {
     const request = { pattern: CONSOLE_STEP, offset: entry.consoleAt, maxLines: 10_000, lastLine: attempt.endedAt !== null };
     const scan = await logs.scan(attempt.userId, attempt.submissionId, request);
-    if (scan.size < entry.consoleAt) Object.assign(entry, newEntry(), { looking: entry.looking });
+    if (scan.size < entry.consoleAt) {
+      Object.assign(entry, newEntry(), { looking: entry.looking });
+      continue;
+    }
     for (const { bytes, end } of markedLines(scan)) {
       for (const piece of new TextDecoder().decode(bytes).split("\r")) {
         const point = parseConsoleLine(piece);

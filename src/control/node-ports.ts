@@ -19,6 +19,8 @@ export type NodeStore = {
 };
 
 export type NodeReadings = {
+  /** Every node that has a file, readable or not. */
+  readonly names: readonly string[];
   /** What can be read and believed now; of a torn or hostile file nothing. */
   readonly records: readonly NodeRecord[];
   /** The wishes that stand there; null = a file that can't be read. */

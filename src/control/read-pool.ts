@@ -50,37 +50,10 @@ function idleNotes(open: readonly Task[], waiting: number, holds: readonly Hold[
   ];
 }
 
-async function liveHolds(store: Store, open: readonly Task[]): Promise<readonly Hold[]> {
+export async function liveHolds(store: Store, open: readonly Task[]): Promise<readonly Hold[]> {
   const live = open.filter((task) => isLive(task.state));
   const attempts = await store.tasks.latestAttempts(live.map((task) => task.taskId));
   return live.map((task) => ({ taskId: task.taskId, userId: task.userId, placement: attempts.get(task.taskId)?.placement ?? [] }));
-}
-
-export type NodeRow = {
-  readonly node: NodeView;
-  readonly gpusFree: number;
-  readonly cpusFree: number;
-  readonly tasks: readonly (string | null)[];
-  /** In the order of `tasks`. */
-  readonly held: readonly { readonly taskId: string | null; readonly gpus: number }[];
-};
-
-export async function readNodes(store: Store, principal: Principal, nodes: readonly NodeView[]): Promise<readonly NodeRow[]> {
-  const open = await store.tasks.listOpen();
-  const holds = await liveHolds(store, open);
-  const free = new Map(freeCapacity(nodes, holds).map((node) => [node.node, node]));
-  return nodes.map((node) => {
-    const mine = holds.filter((hold) => hold.placement.some((part) => part.node === node.node));
-    const seen = (hold: Hold): string | null => (maySee(principal, hold) ? hold.taskId : null);
-    const gpusOf = (hold: Hold): number => hold.placement.reduce((sum, part) => sum + (part.node === node.node ? part.gpus : 0), 0);
-    return {
-      node,
-      gpusFree: free.get(node.node)?.gpus ?? 0,
-      cpusFree: free.get(node.node)?.cpus ?? 0,
-      tasks: mine.map(seen),
-      held: mine.map((hold) => ({ taskId: seen(hold), gpus: gpusOf(hold) })),
-    };
-  });
 }
 
 export type Fit = {

@@ -6,8 +6,10 @@ import { CREATED, moved, moveTo, newAttempt, newTask, newUser, NOW } from "../..
 import type { Needs, NodeView, Principal, Task } from "../domain/types.ts";
 import { openStore } from "../store/open-store.ts";
 import { cursors } from "./cursors.ts";
+import { listNodes } from "./nodes.ts";
 import type { Store } from "./ports.ts";
-import { fitOf, type PoolView, readNodes, readQueue } from "./read-pool.ts";
+import type { LoopView } from "./scheduler/loop.ts";
+import { fitOf, type PoolView, readQueue } from "./read-pool.ts";
 import { getTask, listEvents, listTasks } from "./read-tasks.ts";
 
 const ADMIN: Principal = { kind: "admin" };
@@ -147,10 +149,12 @@ describe("the queue", () => {
 describe("the pool", () => {
   it("shows what is free by our own ledger, and another user's task as null", async () => {
     await launchOn(await add("bob"), "n1");
-    const [first, second] = await readNodes(store, user("alice"), NODES);
-    expect(first).toMatchObject({ gpusFree: 4, cpusFree: 59, tasks: [null] });
+    const view: LoopView = { head: null, nodes: NODES, agents: [], at: 0, leads: true, lastError: null };
+    const deps = { store, clock: manualClock(NOW), view: () => view };
+    const [first, second] = await listNodes(deps, user("alice"));
+    expect(first).toMatchObject({ gpusFree: 4, cpusFree: 59, tasks: [{ taskId: null, gpus: 4 }] });
     expect(second).toMatchObject({ gpusFree: 8, tasks: [] });
-    expect((await readNodes(store, user("bob"), NODES))[0]?.tasks).toEqual([expect.stringContaining("mvp2-bob") as string]);
+    expect((await listNodes(deps, user("bob")))[0]?.tasks).toMatchObject([{ taskId: expect.stringContaining("mvp2-bob") as string }]);
   });
 
   const planned = (needs: Needs, priority = 0) => newTask("planned", { needs, priority });

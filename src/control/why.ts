@@ -1,14 +1,15 @@
 /** One answer to why a task is as it is: from the database and its own files, so also with Ray gone. */
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { Estimate } from "../domain/estimate.ts";
-import { type EtaRange, stepsLeft } from "../domain/insight/eta.ts";
+import { type EtaRange, taskEnd } from "../domain/insight/eta.ts";
+import type { RunPace } from "../domain/insight/pace.ts";
 import { finitePoints, type Series } from "../domain/insight/series.ts";
 import { whatHelps } from "../domain/insight/sooner.ts";
 import { headlineKeys } from "../domain/insight/training-log.ts";
 import { isLive, isTerminal, isWaiting } from "../domain/task-state.ts";
 import type { Attempt, Failure, Task, TaskEvent } from "../domain/types.ts";
 import type { Forecast } from "./forecast.ts";
-import type { Insight, RunPace } from "./insight.ts";
+import type { Insight } from "./insight.ts";
 import type { Clock, JobFiles, LogFiles, Store } from "./ports.ts";
 import { fitOf, type PoolView } from "./read-pool.ts";
 import { resumePoint } from "./scheduler/resume.ts";
@@ -59,9 +60,6 @@ export type Why = {
 };
 
 const EVENTS_A_PAGE = 500;
-/** What a task does after its last step: the checkpoint's last writes, the end of its processes. */
-const TEARDOWN = { lowMs: 2_000, highMs: 30_000 };
-
 export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   const notes: string[] = [];
   /** An answer without one of its parts is better than none. */
@@ -119,15 +117,7 @@ async function waitingOf({ store, forecast, pool }: WhyDeps, task: Task): Promis
 
 async function runningOf(deps: WhyDeps, task: Task, attempt: Attempt, metric: MetricChange | null): Promise<WhyRunning> {
   const pace = await deps.insight.pace(task, attempt);
-  return { attempt, pace, metric, end: endRange(pace, deps.clock.now()) };
-}
-
-/** Of the task, not of its last step alone. Null while nothing can be told. */
-export function endRange(pace: RunPace, now: number): EtaRange | null {
-  if (pace.step === null || pace.totalSteps === null) return null;
-  const since = pace.lastStepAt === null ? 0 : Math.max(0, now - pace.lastStepAt);
-  const left = stepsLeft(pace.stepSeconds, pace.totalSteps - pace.step, since);
-  return left === null ? null : { lowMs: left.lowMs + TEARDOWN.lowMs, highMs: left.highMs + TEARDOWN.highMs };
+  return { attempt, pace, metric, end: taskEnd(pace, deps.clock.now()) };
 }
 
 type OrNote = <T>(what: string, none: T, read: () => Promise<T>) => Promise<T>;
@@ -165,14 +155,14 @@ function metricChange({ workload }: Task, line: Series): MetricChange | null {
   return null;
 }
 
-/** Of the newest attempt, and of the task as a whole. */
+/** The newest of each kind. */
 async function alertEvents(store: Store, task: Task): Promise<readonly TaskEvent[]> {
-  const out: TaskEvent[] = [];
+  const out = new Map<string, TaskEvent>();
   for (let after = 0; ;) {
     const page = await store.tasks.events(task.taskId, after, EVENTS_A_PAGE);
-    out.push(...page.rows.filter(({ type, attempt }) => type === "alert" && (attempt === null || attempt === task.attempts)));
+    for (const event of page.rows) if (event.type === "alert") out.set(event.reason?.code ?? "", event);
     const last = page.rows.at(-1);
-    if (!page.hasMore || last === undefined) return out;
+    if (!page.hasMore || last === undefined) return [...out.values()];
     after = last.seq;
   }
 }

@@ -23,6 +23,7 @@ import type { HttpDeps } from "./deps.ts";
 import { eventStreams, type SendEvents } from "./event-stream.ts";
 import { logRoutes } from "./log-routes.ts";
 import { againRoutes } from "./again-routes.ts";
+import { nodeRoutes } from "./node-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import { registerPage } from "./page-routes.ts";
 import { poolRoutes } from "./pool-routes.ts";
@@ -92,6 +93,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...curveRoutes(deps),
     ...whyRoutes(deps),
     ...poolRoutes(deps),
+    ...nodeRoutes(deps),
     ...artifactRoutes(deps),
     ...againRoutes(deps),
     ...operatorRoutes(deps),

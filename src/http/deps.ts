@@ -6,6 +6,7 @@ import type { Forecast } from "../control/forecast.ts";
 import type { Cursors } from "../control/cursors.ts";
 import type { Insight } from "../control/insight.ts";
 import type { Clock, CommonFiles, Ids, JobFiles, Log, LogFiles, Store } from "../control/ports.ts";
+import type { NodeFiles } from "../control/node-ports.ts";
 import type { RayDoorView } from "../control/ray-door.ts";
 import type { QueueOrder } from "../domain/queue-order.ts";
 import type { SchedulerLoop } from "../control/scheduler/loop.ts";
@@ -19,6 +20,7 @@ export type HttpDeps = {
   readonly version: string;
   readonly store: Store;
   readonly files: JobFiles;
+  readonly nodeFiles: NodeFiles;
   readonly logs: LogFiles;
   readonly insight: Insight;
   readonly artifacts: ArtifactFiles;

@@ -1,14 +1,9 @@
-/** The queue, the nodes, profiles, and what operators' probes read. */
+/** The queue, profiles, and what operators' probes read. */
 import { openApiDocument } from "../contract/openapi.ts";
 import { renderPause, renderTaskSummary } from "../contract/render.ts";
-import type { LoopView } from "../control/scheduler/loop.ts";
-import { pageOf, type PageRequest } from "../control/cursors.ts";
-import { readNodes, readQueue } from "../control/read-pool.ts";
+import { readQueue } from "../control/read-pool.ts";
 import type { TaskRow } from "../control/read-tasks.ts";
-import { openText } from "../control/ray-door.ts";
-import { actorOf } from "../domain/access.ts";
-import type { Principal } from "../domain/types.ts";
-import { type Answer, ok, pageRequest, type RouteFunctions } from "./call.ts";
+import { type Answer, ok, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 type Status = "ok" | "degraded" | "failing";
@@ -19,7 +14,7 @@ const LATE_TICKS = 30;
 
 export function poolRoutes(
   deps: HttpDeps,
-): Pick<RouteFunctions, "readQueue" | "listNodes" | "listProfiles" | "healthz" | "readyz" | "metrics" | "openapi"> {
+): Pick<RouteFunctions, "readQueue" | "listProfiles" | "healthz" | "readyz" | "metrics" | "openapi"> {
   return {
     readQueue: async ({ principal }) => {
       const pool = { nodes: deps.loop.view().nodes, maxRunningTasks: deps.settings.maxRunningTasks, order: await deps.order() };
@@ -34,48 +29,12 @@ export function poolRoutes(
         notes: queue.notes,
       });
     },
-    listNodes: async ({ principal, query }) => ok(await nodes(deps, principal, pageRequest(query))),
     listProfiles: async () =>
       ok({ profiles: (await deps.commands.list()).map((profile) => ({ ...profile, verl: [...profile.verl] })), next_cursor: null }),
     healthz: () => Promise.resolve(ok({ status: "ok" })),
     readyz: () => ready(deps),
     metrics: () => metrics(deps),
     openapi: () => Promise.resolve(ok(openApiDocument(deps.version))),
-  };
-}
-
-function headOf(view: LoopView, isOpen: boolean, principal: Principal) {
-  const { head } = view;
-  if (head?.kind === "up")
-    return {
-      state: "up",
-      epoch: null,
-      session: head.session,
-      address: principal.kind === "admin" ? head.address : null,
-      since: null,
-      text: isOpen && principal.kind === "admin" ? `Ray ${head.rayVersion}, OPEN: ${openText(head)}` : `Ray ${head.rayVersion}`,
-    };
-  const text = head === null ? "not looked at yet" : principal.kind === "admin" ? head.error : "Ray's head does not answer";
-  return { state: "down", epoch: null, session: null, address: null, since: null, text };
-}
-
-async function nodes(deps: HttpDeps, principal: Principal, request: PageRequest) {
-  const view = deps.loop.view();
-  const all = await readNodes(deps.store, principal, view.nodes ?? []);
-  const page = pageOf(all, ({ node }) => node.rayNodeId, request, deps.cursors, `nodes ${actorOf(principal)}`);
-  return {
-    head: headOf(view, deps.rayDoor().state === "open", principal),
-    nodes: page.rows.map(({ node, gpusFree, cpusFree, tasks, held }) => ({
-      node: node.node,
-      state: "joined",
-      why: null,
-      gpus: { total: node.gpusTotal, free: gpusFree },
-      cpus: { total: node.cpusTotal, free: cpusFree },
-      tasks,
-      held: held.map((one) => ({ task_id: one.taskId, gpus: one.gpus })),
-      last_seen_at: null,
-    })),
-    next_cursor: page.nextCursor,
   };
 }
 

@@ -10,6 +10,7 @@ import { authenticator } from "../control/authenticate.ts";
 import { cursors } from "../control/cursors.ts";
 import { forecaster } from "../control/forecast.ts";
 import { insight } from "../control/insight.ts";
+import { insightWatch } from "../control/insight-watch.ts";
 import { queueOrder } from "../control/usage.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
@@ -151,10 +152,12 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   const doorHttp = createRayHttp({ baseUrl: head.baseUrl, tokenFile: () => null }, RAY_DOOR_DEADLINES);
   opened.push(doorHttp.close);
   const rayDoor = watchRayDoor({ check: createDoorCheck(doorHttp), head: () => loop.view().head, clock, log });
+  const watch = insightWatch({ store, insight: training, clock, log, leads: () => loop.view().leads });
   const deps: HttpDeps = {
     version: VERSION,
     store,
     files,
+    nodeFiles: nodes,
     logs,
     insight: training,
     artifacts: artifactFiles(storage.call),
@@ -167,7 +170,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     cursors: cursors(await store.leader.databaseId()),
     loop,
     order,
-    forecast: forecaster({ store, clock, order, settings: scheduler.settings, view: loop.view }),
+    forecast: forecaster({ store, clock, order, settings: scheduler.settings, view: loop.view, paceOf: watch.paceOf }),
     rayDoor: rayDoor.view,
     users: { users: store.users, clock, ids, defaultLimits: settings.defaultLimits },
     submit: { store, common, commands, clock, ids, pool: settings.poolCeiling },
@@ -190,7 +193,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     return publishApi(settings, storage.call, url, renewed, log);
   };
   const renewing = settings.tlsFiles === null || tls === null ? null : followTls(settings.tlsFiles, tls, show, clock, log, signal);
-  const background = Promise.all([loop.run(signal), head.run(signal), token.run(signal), rayDoor.run(signal), renewing]);
+  const background = Promise.all([loop.run(signal), head.run(signal), token.run(signal), watch.run(signal), rayDoor.run(signal), renewing]);
   return { url, fingerprint: tls?.fingerprint ?? null, closed: background.then(() => closeAll(opened)) };
 }
 

@@ -31,12 +31,13 @@ export function readNodeFiles(root: string, cluster: string, uid: number): NodeR
           .filter((name) => name.endsWith(suffix) && isNodeName(name.slice(0, -suffix.length)))
           .map((name) => name.slice(0, -suffix.length));
       return {
+        names: named(".json"),
         records: named(".json").flatMap((node) => readRecord(nodes, node, uid) ?? []),
         wants: named(".want").map((node) => ({ node, want: readWish(nodes, node) })),
       };
     });
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return { records: [], wants: [] };
+    if (errorCode(error) === "ENOENT") return { names: [], records: [], wants: [] };
     throw error;
   }
 }

@@ -295,11 +295,23 @@ test("an empty queue says so on stderr", async () => {
   expect(cli.stderr()).toContain("the queue is empty");
 });
 
+/** What a node that says nothing of itself has in these places. */
+const QUIET_NODE = {
+  wanted: null,
+  agent: null,
+  held: [],
+  gpu_usage: [],
+  disk_free_bytes: null,
+  shm_free_bytes: null,
+  address: null,
+};
+
 test("nodes shows the head, what is free, own tasks and how many are of others", async () => {
   const nodes = {
     head: { state: "down", epoch: 7, session: "s", address: "10.0.0.1:6379", since: "2026-08-01T11:50:00.000Z", text: "no answer" },
     nodes: [
       {
+        ...QUIET_NODE,
         node: "w-1",
         state: "alive",
         why: null,
@@ -309,6 +321,7 @@ test("nodes shows the head, what is free, own tasks and how many are of others",
         last_seen_at: "2026-08-01T11:59:57.000Z",
       },
       {
+        ...QUIET_NODE,
         node: "w-2",
         state: "dirty",
         why: { code: "gpu_busy", text: "a GPU is used by a stranger" },
@@ -329,7 +342,15 @@ test("nodes shows the head, what is free, own tasks and how many are of others",
 
 test("nodes of all pages are one table and one object", async () => {
   const head = { state: "up", epoch: null, session: null, address: null, since: null, text: null };
-  const node = { state: "joined", why: null, gpus: { total: 4, free: 4 }, cpus: { total: 8, free: 8 }, tasks: [], last_seen_at: null };
+  const node = {
+    ...QUIET_NODE,
+    state: "joined",
+    why: null,
+    gpus: { total: 4, free: 4 },
+    cpus: { total: 8, free: 8 },
+    tasks: [],
+    last_seen_at: null,
+  };
   const routes: FakeRoutes = {
     listNodes: (call) =>
       call.query["cursor"] === "more"
@@ -349,6 +370,49 @@ test("nodes of all pages are one table and one object", async () => {
     ],
     next_cursor: null,
   });
+});
+
+test("nodes NODE shows all that is known of one, and a name that nobody has is a usage error", async () => {
+  const head = { state: "up", epoch: null, session: null, address: null, since: null, text: null };
+  const gpu = { index: 2, uuid: "GPU-7f", name: "NVIDIA H100", utilization_percent: 97, memory_used_mib: 70_000, memory_total_mib: 81_559 };
+  const node = {
+    ...QUIET_NODE,
+    node: "w-1",
+    state: "cordoned",
+    why: { code: "wanted", text: "cordoned by the admin: Xid 79" },
+    wanted: { cordon: true, drain: false, by: "admin", reason: "Xid 79", at: "2026-08-01T11:50:00.000Z" },
+    gpus: { total: 4, free: 0 },
+    cpus: { total: 8, free: 0 },
+    tasks: [TASK_ID, null],
+    held: [
+      { task_id: TASK_ID, gpus: 2 },
+      { task_id: null, gpus: 1 },
+    ],
+    gpu_usage: [gpu],
+    agent: { version: "2.5.0", ray_version: "2.60.0", python_version: "3.12.3", containment: "pidns" },
+    last_seen_at: "2026-08-01T11:59:57.000Z",
+  };
+  const cli = cliWorld({ routes: { listNodes: { json: { head, nodes: [node], next_cursor: null } } } });
+  expect(await cli.run("nodes", "w-1")).toBe(0);
+  for (const part of ["cordoned by the admin: Xid 79", "cordon by admin, 10m ago", `${TASK_ID} holds 2 GPUs`, "GPU-7f, 97 %", "3s ago"])
+    expect(cli.stdout()).toContain(part);
+  const missing = cliWorld({ routes: { listNodes: { json: { head, nodes: [node], next_cursor: null } } } });
+  expect(await missing.run("nodes", "w-3")).toBe(2);
+});
+
+test("node cordon sends its reason, and asks for one", async () => {
+  const node = { ...QUIET_NODE, node: "w-1", state: "cordoned", why: null, gpus: { total: 4, free: 0 }, cpus: { total: 8, free: 0 } };
+  const cli = cliWorld({
+    routes: {
+      cordonNode: (call) => {
+        expect([call.path["node"], call.json]).toEqual(["w-1", { reason: "Xid 79" }]);
+        return { json: { ...node, tasks: [], last_seen_at: null } };
+      },
+    },
+  });
+  expect(await cli.run("node", "cordon", "w-1", "--reason", "Xid 79")).toBe(0);
+  expect(cli.stdout()).toContain("w-1  cordoned");
+  expect(await cliWorld({ routes: {} }).run("node", "cordon", "w-1")).toBe(2);
 });
 
 test("a pool without workers says that tasks are queued until one joins", async () => {

@@ -79,6 +79,11 @@ describe("the authorization matrix", () => {
       return "a01/logs/driver.log";
     },
     token_id: async () => (await world.call("POST", "/api/v2/users/alice/tokens", ADMIN_TOKEN, { name: "spare" })).json().token_id,
+    node: async () => {
+      const wish = { node: "w9", cordon: false, drain: true, actor: "admin", reason: null, gpuUuids: [], at: world.clock.now() };
+      await world.store.nodes.changeWishes(() => ({ set: [wish], remove: [], audit: null }), null);
+      return wish.node;
+    },
     submission_id: async () => {
       const taskId = await world.submit(tokens.owner ?? "");
       await bringTo(world, taskId, "silent");

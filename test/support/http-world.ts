@@ -25,6 +25,7 @@ import { artifactFiles } from "../../src/storage/artifacts.ts";
 import { commonFiles } from "../../src/storage/common-files.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
 import { logFiles } from "../../src/storage/log-files.ts";
+import { nodeFiles } from "../../src/storage/node-files.ts";
 import { storageInProcess } from "../../src/storage/storage-client.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { BY_ADMIN } from "./audit-samples.ts";
@@ -124,6 +125,7 @@ export async function httpWorld(
     version: "test",
     store,
     files,
+    nodeFiles: nodeFiles(storage.call, "default", process.getuid?.() ?? 0, () => ids.hex(8)),
     logs,
     insight: training,
     artifacts: artifactFiles(storage.call),
@@ -142,6 +144,7 @@ export async function httpWorld(
       clock,
       settings: { maxRunningTasks: 1, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 },
       view: () => view,
+      paceOf: () => null,
     }),
     rayDoor: () => door,
     users,

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import type { NodesWire } from "../../contract/resources.ts";
+import type { NodesWire, NodeWire } from "../../contract/nodes.ts";
+import { usageError } from "../problem-error.ts";
 import { paintState, relativeTime, table } from "../output.ts";
 import { allPages, joinedRaw } from "../pages.ts";
 import { type Session, widthOf } from "../session.ts";
@@ -18,7 +19,48 @@ function headText(session: Session, { head }: NodesWire): string {
   return `head ${paintState(session.paint, head.state)}${parts.join("")}`;
 }
 
-export async function runNodes(session: Session, options: { readonly json: boolean }): Promise<number> {
+/** One node with all that is known of it. */
+function detail(session: Session, node: NodeWire): string {
+  const now = session.world.clock.now();
+  const gib = (bytes: number | null): string => (bytes === null ? "?" : `${Math.round(bytes / 2 ** 30)} GiB`);
+  const { wanted, agent } = node;
+  const lines: readonly (readonly [label: string, value: string])[] = [
+    ["state", `${node.state}${node.why === null ? "" : `: ${visible(node.why.text)}`}`],
+    ...(wanted === null
+      ? []
+      : [["wanted", `${wanted.cordon ? "cordon" : "drain"} by ${visible(wanted.by)}, ${relativeTime(wanted.at, now)}`] as const]),
+    ["gpus", `${node.gpus.free} of ${node.gpus.total} free`],
+    ["cpus", `${node.cpus.free} of ${node.cpus.total} free`],
+    ...node.held.map(({ task_id, gpus }) => ["task", `${task_id ?? "of another user"} holds ${gpus} GPUs`] as const),
+    ...node.gpu_usage.map(
+      (gpu) =>
+        [
+          `gpu ${gpu.index}`,
+          `${visible(gpu.name)} ${visible(gpu.uuid)}, ${gpu.utilization_percent ?? "?"} %, ${gpu.memory_used_mib ?? "?"} of ${gpu.memory_total_mib ?? "?"} MiB`,
+        ] as const,
+    ),
+    ["disk, shm", `${gib(node.disk_free_bytes)}, ${gib(node.shm_free_bytes)} free`],
+    [
+      "agent",
+      agent === null ? "none" : visible(`${agent.version}, Ray ${agent.ray_version ?? "?"}, Python ${agent.python_version ?? "?"}`),
+    ],
+    ...(node.address === null ? [] : [["address", visible(node.address)] as const]),
+    ["seen", relativeTime(node.last_seen_at, now)],
+  ];
+  return [visible(node.node), ...lines.map(([label, value]) => `  ${label.padEnd(10)} ${value}`)].join("\n");
+}
+
+async function runOneNode(session: Session, name: string, json: boolean): Promise<number> {
+  const pages = await allPages(await session.api(), "listNodes");
+  const node = pages.flatMap((page) => page.value.nodes).find((one) => one.node === name);
+  if (node === undefined) throw usageError(`no node ${visible(name)} has ever been seen; verlpool nodes lists them`);
+  if (json) await session.printJson(JSON.stringify(node));
+  else await session.print(detail(session, node));
+  return 0;
+}
+
+export async function runNodes(session: Session, options: { readonly json: boolean; readonly node: string | null }): Promise<number> {
+  if (options.node !== null) return runOneNode(session, options.node, options.json);
   const api = await session.api();
   const pages = await allPages(api, "listNodes");
   if (options.json) {
@@ -54,10 +96,13 @@ export async function runNodes(session: Session, options: { readonly json: boole
 }
 
 export function addNodes(program: Command, bind: Bind): void {
-  leaf(program, "nodes", "The pool: the head, each node, what is free on it", [
+  leaf(program, "nodes [node]", "The pool: the head, each node, what is free on it; or all that is known of one", [
     "verlpool nodes",
+    "verlpool nodes w3",
     "verlpool nodes --json | jq '[.nodes[].gpus.free] | add'",
   ])
     .option(...JSON_OPTION)
-    .action((options: { json?: true }) => bind((session) => runNodes(session, { json: options.json === true })));
+    .action((node: string | undefined, options: { json?: true }) =>
+      bind((session) => runNodes(session, { json: options.json === true, node: node ?? null })),
+    );
 }

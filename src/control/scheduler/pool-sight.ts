@@ -34,7 +34,9 @@ type Deps = Pick<SchedulerDeps, "nodeFiles" | "clock" | "log">;
 /** False when the beats can't be read now: what was read before stands, and gets older. */
 async function readBeats({ nodeFiles, log }: Deps, memory: PoolMemory): Promise<readonly NodeRecord[] | null> {
   try {
-    const { records, wants } = await nodeFiles.read();
+    const { names, records, wants } = await nodeFiles.read();
+    // Forgotten by an operator; a file that is only torn keeps its last good record.
+    for (const node of memory.records.keys()) if (!names.includes(node)) memory.records.delete(node);
     for (const record of records) memory.records.set(record.node, record);
     memory.wants.clear();
     for (const { node, want } of wants) memory.wants.set(node, want);
