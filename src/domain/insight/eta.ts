@@ -1,5 +1,7 @@
 /** When the last step is done: an 80 % range from the steps so far. Its calibration is measured (docs/measured.md, `bench/eta.ts`). */
 
+import type { RunPace } from "./pace.ts";
+
 /** From now on. */
 export type EtaRange = { readonly lowMs: number; readonly highMs: number };
 
@@ -11,6 +13,17 @@ const DRIFT_STEPS = 20;
 /** Two-sided 80 % of Student's t by degrees of freedom 1, 2, …; beyond the list the normal one. */
 const T80 = [3.08, 1.89, 1.64, 1.53, 1.48, 1.44, 1.41, 1.4, 1.38, 1.37];
 const Z80 = 1.2816;
+
+/** What a task does after its last step: the checkpoint's last writes, the end of its processes. */
+const TEARDOWN = { lowMs: 2_000, highMs: 30_000 };
+
+/** Of the task, not of its last step alone. Null while nothing can be told. */
+export function taskEnd(pace: RunPace, now: number): EtaRange | null {
+  if (pace.step === null || pace.totalSteps === null) return null;
+  const since = pace.lastStepAt === null ? 0 : Math.max(0, now - pace.lastStepAt);
+  const left = stepsLeft(pace.stepSeconds, pace.totalSteps - pace.step, since);
+  return left === null ? null : { lowMs: left.lowMs + TEARDOWN.lowMs, highMs: left.highMs + TEARDOWN.highMs };
+}
 
 /**
  * `stepSeconds`: the last steps, oldest first, without the first of the run. `sinceMs`: since the newest of them ended. Null while fewer than two

@@ -14,6 +14,9 @@ export type Pace = {
   readonly shares: readonly { readonly name: string; readonly share: number }[];
 };
 
+/** The pace of a running attempt, and how far it is. */
+export type RunPace = Pace & { readonly step: number | null; readonly totalSteps: number | null; readonly lastStepAt: number | null };
+
 const STEP_KEYS = ["timing_s/step", "perf/time_per_step"];
 const TOKEN_KEYS = ["perf/total_num_tokens", "train/global_tokens"];
 /** verl's own names for the parts of a step. */
