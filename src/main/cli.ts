@@ -1,5 +1,4 @@
 /** The program: `verlpool …`. Builds the world of the command line and hands over; everything else starts from here. */
-import { homedir } from "node:os";
 import { createInterface } from "node:readline";
 import { nodeFiles } from "../cli/node-files.ts";
 import { runCli } from "../cli/run.ts";
@@ -17,6 +16,7 @@ import { runSupervisor, type SupervisePlan } from "./agent/supervisor.ts";
 import { cleanCommand } from "./local/clean-command.ts";
 import { answerQuestions } from "./doctor/peer.ts";
 import { backupCommand, migrateCommand, resetCommand, restoreCommand } from "./local/database-commands.ts";
+import { homeDirectory } from "./home.ts";
 import { demoCommand } from "./local/demo-command.ts";
 import { diagnoseFile } from "./local/diagnose-command.ts";
 import { doctorCommand } from "./local/doctor-command.ts";
@@ -70,7 +70,7 @@ function worldOf(stderr: OutputStream): CliWorld {
   return {
     version: VERSION,
     env: environment,
-    home: homedir(),
+    home: homeDirectory(),
     uid: process.getuid?.() ?? null,
     columns: process.stdout.isTTY ? process.stdout.columns : null,
     stdout,
@@ -104,7 +104,7 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
     server: (options) => told(() => serverCommand(options, environment, stderr)),
     head: (options) => told(() => headCommand(options, environment, stderr)),
     worker: (options) => told(() => workerCommand(options, environment, stderr)),
-    up: (options) => told(() => upCommand(options, environment, homedir(), stderr)),
+    up: (options) => told(() => upCommand(options, environment, homeDirectory(), stderr)),
     down: (options) => told(() => downCommand(options.root, environment, stderr, stopSignal())),
     status: (options) => told(() => statusCommand(options.root, options.json, environment, stdout)),
     prepare: (options) => told(() => prepareCommand(localRoot(options.root, environment), options, environment, stderr, stopSignal())),
@@ -135,7 +135,7 @@ async function internal(name: string | undefined, argument: string | undefined, 
     return runUp(
       JSON.parse(argument ?? "") as UpPlan,
       process.env,
-      homedir(),
+      homeDirectory(),
       (text) => stderr.write(`verlpool: ${text}\n`),
       stopSignal("is ignored"),
     );

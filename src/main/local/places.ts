@@ -1,8 +1,8 @@
 /** Where a local pool keeps what belongs to this machine and this root. */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { homeDirectory } from "../home.ts";
 import type { Environment } from "../load-config.ts";
 
 export type Places = {
@@ -19,7 +19,7 @@ export type Places = {
 export const CLUSTER = "local";
 
 function dataHome(environment: Environment): string {
-  return environment["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share");
+  return environment["XDG_DATA_HOME"] ?? join(homeDirectory(), ".local", "share");
 }
 
 /** `--root`, else VERLPOOL_ROOT, else /private where that exists, else a directory of the user's own. */
@@ -34,7 +34,7 @@ export function localRoot(flag: string | null, environment: Environment, ownName
 export function stateHome(environment: Environment): string {
   const named = environment["VERLPOOL_STATE_DIR"] ?? "";
   if (named !== "") return resolve(named);
-  const base = process.getuid?.() === 0 ? "/var/lib" : (environment["XDG_STATE_HOME"] ?? join(homedir(), ".local", "state"));
+  const base = process.getuid?.() === 0 ? "/var/lib" : (environment["XDG_STATE_HOME"] ?? join(homeDirectory(), ".local", "state"));
   return join(base, "verlpool");
 }
 
