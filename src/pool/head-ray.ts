@@ -66,7 +66,8 @@ export function startHeadRay({ planned, cluster, times, onSession, clock, log }:
         isUp = false;
         const silentMs = clock.monotonicMs() - Math.max(answeredAt, restartedAt);
         if (session === null && silentMs > times.startMs) return `it did not answer within ${times.startMs} ms`;
-        if (session !== null && silentMs > times.hungMs && node.record() !== null) {
+        const patienceMs = answeredAt > restartedAt ? times.hungMs : times.startMs;
+        if (session !== null && silentMs > patienceMs && node.record() !== null) {
           log.warn({ silent_ms: Math.round(silentMs) }, "Ray's head hangs and is started again");
           restartedAt = clock.monotonicMs();
           node.restart();
