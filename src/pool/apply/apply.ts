@@ -37,7 +37,7 @@ const START_MS = 90_000;
 /** A worker drains for 30 s and then kills what is left. */
 const STOP_MS = 200_000;
 /** Longer than an agent's beat of 5 s. */
-const SECOND_LOOK_MS = 8_000;
+const SECOND_LOOK_MS = 6_000;
 /** A killed agent is started again by its supervisor after a second. */
 const AFTER_KILL_MS = 3_000;
 
