@@ -25,7 +25,7 @@ const view: WorkerView = {
   head: A,
   headWhy: why,
   answer: good(A),
-  raylet: { kind: "none", leftovers: 0, backoffMs: 0 },
+  raylet: { kind: "none", backoffMs: 0 },
   lastEnd: "",
   attempts: 0,
 };
@@ -77,14 +77,15 @@ test("what is dirty does not join, and once joined it says so and runs on", () =
   const dirt = [{ code: "gpu_ecc", text: "GPU-1 has 3 uncorrected memory errors" }];
   expect(decide({ dirt })).toEqual(["dirty", "none", "gpu_ecc"]);
   expect(decide({ dirt, raylet: running(), attempts: 1 })).toEqual(["dirty", "none", "gpu_ecc"]);
-  expect(decide({ raylet: { kind: "none", leftovers: 2, backoffMs: 0 } })).toEqual(["dirty", "none", "leftover_processes"]);
+  expect(decide({ raylet: { kind: "ending", isStuck: false } })).toEqual(["leaving", "none", "ending"]);
+  expect(decide({ raylet: { kind: "ending", isStuck: true } })).toEqual(["dirty", "none", "leftover_processes"]);
 });
 
 test("a raylet that the head does not list is started anew, with more patience for one that has never joined", () => {
   expect(decide({ raylet: running({ unlistedMs: UNLISTED_MS }) })).toEqual(["leaving", "end", "not_listed"]);
   expect(decide({ raylet: running({ unlistedMs: UNLISTED_MS, hasJoined: false }) })).toEqual(["joining", "none", "joining"]);
   expect(decide({ raylet: running({ unlistedMs: JOIN_MS, hasJoined: false }) })).toEqual(["leaving", "end", "not_listed"]);
-  expect(decide({ raylet: { kind: "none", leftovers: 0, backoffMs: 4_000 }, lastEnd: "was ended by SIGKILL" })).toEqual([
+  expect(decide({ raylet: { kind: "none", backoffMs: 4_000 }, lastEnd: "was ended by SIGKILL" })).toEqual([
     "searching",
     "ask",
     "backing_off",
@@ -115,7 +116,7 @@ const views: fc.Arbitrary<WorkerView> = fc.record({
     }),
   ),
   raylet: fc.oneof(
-    fc.record({ kind: fc.constant("none" as const), leftovers: fc.constantFrom(0, 0, 2), backoffMs: fc.constantFrom(0, 0, 900) }),
+    fc.record({ kind: fc.constant("none" as const), backoffMs: fc.constantFrom(0, 0, 900) }),
     fc.record({
       kind: fc.constant("running" as const),
       head: heads,
@@ -123,7 +124,7 @@ const views: fc.Arbitrary<WorkerView> = fc.record({
       unlistedMs: fc.constantFrom(0, UNLISTED_MS - 1, UNLISTED_MS, JOIN_MS),
       hasJoined: fc.boolean(),
     }),
-    fc.constant({ kind: "ending" as const }),
+    fc.record({ kind: fc.constant("ending" as const), isStuck: fc.boolean() }),
   ),
   lastEnd: fc.constant(""),
   attempts: fc.nat(2),
@@ -141,7 +142,7 @@ test("whatever the world is like, it starts beside nothing, for a proven head on
         head !== null && answer !== null && isSameHead(answer.head, head) && answer.isThatSession && answer.ageMs <= ANSWER_MS;
       if (act === "start") {
         starts += 1;
-        expect(raylet).toEqual({ kind: "none", leftovers: 0, backoffMs: 0 });
+        expect(raylet).toEqual({ kind: "none", backoffMs: 0 });
         expect(isProven && seen.dirt.length === 0 && !seen.want.cordon && !seen.want.drain && seen.unbeatenMs <= seen.selfFenceMs).toBe(
           true,
         );

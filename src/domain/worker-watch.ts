@@ -8,8 +8,7 @@ import type { NodeState, NodeWant, NodeWhy } from "./node-record.ts";
 export type HeadTarget = { readonly address: string; readonly session: string };
 
 export type RayletView =
-  /** `leftovers`: processes of an earlier raylet that still live. */
-  | { readonly kind: "none"; readonly leftovers: number; readonly backoffMs: number }
+  | { readonly kind: "none"; readonly backoffMs: number }
   | {
       readonly kind: "running";
       readonly head: HeadTarget;
@@ -19,7 +18,8 @@ export type RayletView =
       /** The head has listed it once. */
       readonly hasJoined: boolean;
     }
-  | { readonly kind: "ending" };
+  /** `isStuck`: something of it outlives SIGKILL. */
+  | { readonly kind: "ending"; readonly isStuck: boolean };
 
 export type WorkerView = {
   /** Since the start of the last beat that reached the storage. */
@@ -60,7 +60,7 @@ export const UNLISTED_MS = 60_000;
 export function decideWorker(view: WorkerView): WorkerDecision {
   const { raylet } = view;
   if (view.unbeatenMs > view.selfFenceMs) return fenced(view);
-  if (raylet.kind === "ending") return decision("leaving", "ending", "its raylet is being ended", "none");
+  if (raylet.kind === "ending") return endingOf(raylet.isStuck);
   return raylet.kind === "none" ? decideOutside(view, raylet) : decideInside(view, raylet);
 }
 
@@ -73,14 +73,17 @@ function fenced({ raylet, unbeatenMs }: WorkerView): WorkerDecision {
   return decision("fenced", "storage_lost", text, raylet.kind === "running" ? "end" : "none");
 }
 
+function endingOf(isStuck: boolean): WorkerDecision {
+  if (!isStuck) return decision("leaving", "ending", "what its last raylet left is being ended", "none");
+  const text =
+    "processes of its last raylet outlive SIGKILL: a hung mount or a broken device holds them; free that, or restart the machine";
+  return decision("dirty", "leftover_processes", text, "none");
+}
+
 function decideOutside(view: WorkerView, raylet: RayletView & { readonly kind: "none" }): WorkerDecision {
   const away = unwanted(view);
   if (away !== null) return { state: "cordoned", why: away, act: "none" };
   if (view.nameTakenBy !== null) return { state: "searching", why: nameTaken(view.nameTakenBy), act: "none" };
-  if (raylet.leftovers > 0) {
-    const text = `${raylet.leftovers} processes of its last raylet still live and are being killed`;
-    return decision("dirty", "leftover_processes", text, "none");
-  }
   const [dirt] = view.dirt;
   if (dirt !== undefined) return { state: "dirty", why: dirt, act: "none" };
   if (view.head === null) return { state: "searching", why: view.headWhy, act: "none" };

@@ -19,7 +19,7 @@ type Life =
       listedAt: number;
       rayNodeId: string | null;
     }
-  | { readonly kind: "ending" };
+  | { readonly kind: "ending"; isStuck: boolean };
 
 export type WorkerLife = {
   readonly view: () => RayletView;
@@ -106,13 +106,15 @@ export function createWorkerLife({ keeper, connect, clock, random, log }: LifeOp
 
   /** Until nothing of it lives: the next raylet waits for that. */
   function clear(waitMs: number): void {
-    life = { kind: "ending" };
+    const mine: Life & { readonly kind: "ending" } = { kind: "ending", isStuck: false };
+    life = mine;
     const run = async (): Promise<void> => {
       for (;;) {
         try {
           await keeper.end();
           break;
         } catch (error) {
+          mine.isStuck = true;
           log.error({ error: String(error) }, "a raylet's processes can't be ended; no other one is started beside them");
           await clock.sleep(END_AGAIN_MS, forever);
         }
@@ -130,7 +132,7 @@ export function createWorkerLife({ keeper, connect, clock, random, log }: LifeOp
     const now = clock.monotonicMs();
     // Without an answer the time counts as well while it has never joined: a head that is silent must not hold it for ever.
     if (nodes === null && mine.hasJoined) return void (mine.listedAt = now);
-    if (nodes?.some((node) => node.rayNodeId === id) === true) {
+    if (id !== null && nodes?.some((node) => node.rayNodeId === id || node.rivals.includes(id)) === true) {
       if (!mine.hasJoined) log.info({ ray_node_id: id, after_ms: Math.round(now - mine.since) }, "joined");
       mine.hasJoined = true;
       mine.unlistedMs = 0;
@@ -143,8 +145,8 @@ export function createWorkerLife({ keeper, connect, clock, random, log }: LifeOp
     start,
     view: () => {
       const now = clock.monotonicMs();
-      if (life.kind === "none") return { kind: "none", leftovers: 0, backoffMs: Math.max(0, startsAt - now) };
-      if (life.kind === "ending") return { kind: "ending" };
+      if (life.kind === "none") return { kind: "none", backoffMs: Math.max(0, startsAt - now) };
+      if (life.kind === "ending") return { kind: "ending", isStuck: life.isStuck };
       const { head, hasJoined, unlistedMs, since } = life;
       return { kind: "running", head, forMs: now - since, unlistedMs, hasJoined };
     },

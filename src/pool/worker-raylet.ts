@@ -60,8 +60,6 @@ export type RayletKeeper = {
   readonly end: () => Promise<void>;
   /** Asks the launchers on this node to end their attempts, and waits for at most `drainMs`. */
   readonly endLaunchers: (drainMs: number) => Promise<number>;
-  /** Processes of this agent's raylets that live. */
-  readonly living: () => number;
   readonly incarnation: () => string | null;
   readonly dead: () => readonly string[];
 };
@@ -137,7 +135,6 @@ export function createRayletKeeper(options: RayletOptions): RayletKeeper {
     start,
     end,
     endLaunchers: (drainMs) => endLaunchers(tag, drainMs, clock),
-    living: () => findTagged(tag).length,
     incarnation: () => state.incarnation,
     dead: () => state.dead,
   };

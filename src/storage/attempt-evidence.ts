@@ -45,7 +45,8 @@ function absentAs<T>(absent: T, look: () => T): T {
   try {
     return look();
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return absent;
+    // Without a code it is our own refusal to follow a link: one that a job left beside the users must not hide the others.
+    if (errorCode(error) === "ENOENT" || errorCode(error) === null) return absent;
     throw error;
   }
 }

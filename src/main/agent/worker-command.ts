@@ -51,28 +51,31 @@ export async function workerCommand(options: Flags, environment: Environment, st
   const { log, close: closeLog } = openAgentLog(settings.logLevel, stateDir, places.logFile);
   const storage = openAgentStorage(settings);
   const tempRoot = options.tempDir === null ? "/tmp" : resolve(options.tempDir);
+  let code = 0;
   try {
     const tempDir = makeTempDir(tempRoot, lock.id);
     const place = { node, stateDir, tag: lock.id, tempDir };
     const agent = await composeWorker(options, settings, place, environment, storage, log, signal);
-    const close =
-      options.healthPort === null
-        ? () => undefined
-        : await serveHealth(options.healthPort, () => healthOf(agent.status(), settings.selfFenceS * 1000));
+    const closeHealth =
+      options.healthPort === null ? () => undefined : await serveHealth(options.healthPort, () => healthOf(agent.status()));
     await stderr.write(`verlpool: worker ${node} of cluster ${settings.cluster} (root ${settings.sharedRoot})\n`);
     await agent.run(signal);
-    close();
+    closeHealth();
     removeTempDir(tempRoot, lock.id);
   } catch (error) {
-    if (!signal.aborted) throw error;
+    if (!signal.aborted) {
+      log.error({ err: error }, "the agent of this node ends");
+      await stderr.write(`verlpool: ${error instanceof Error ? error.message : String(error)}\n`);
+      code = 1;
+    }
   } finally {
     storage.close();
     await closeLog();
     await lock.release();
   }
-  await stderr.write(`verlpool: worker ${node} stopped; nothing of it runs here\n`);
+  if (code === 0) await stderr.write(`verlpool: worker ${node} stopped; nothing of it runs here\n`);
   // A thread that hangs on a dead mount must not keep it alive.
-  process.exit(0);
+  process.exit(code);
 }
 
 type Place = { readonly node: string; readonly stateDir: string; readonly tag: string; readonly tempDir: string };
@@ -174,9 +177,9 @@ function thisAgent(): NodeAgent {
   return { host: hostname(), nonce: ids.hex(8), pid, startTicks: startTicksOf(pid) ?? 0, bootId: bootId(), pidNamespace };
 }
 
-function healthOf({ record, unbeatenMs }: ReturnType<WorkerAgent["status"]>, selfFenceMs: number) {
+function healthOf({ record, unbeatenMs }: ReturnType<WorkerAgent["status"]>) {
   const body = { ...(JSON.parse(nodeRecordJson(record)) as object), since_beat_ms: Math.round(unbeatenMs) };
-  return { isWell: unbeatenMs <= selfFenceMs, body };
+  return { isWell: record.state !== "fenced", body };
 }
 
 /** /proc/uptime is CLOCK_BOOTTIME, in hundredths of a second. */
