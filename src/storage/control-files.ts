@@ -87,6 +87,16 @@ export function parseResult(bytes: Uint8Array, nonce: string): AttemptResult | n
   };
 }
 
+/** The schema of a record that a later verlpool wrote; null = it is none. */
+export function laterSchema(bytes: Uint8Array): number | null {
+  try {
+    const { schema } = JSON.parse(new TextDecoder().decode(bytes)) as { readonly schema?: unknown };
+    return Number.isSafeInteger(schema) && (schema as number) > 1 ? (schema as number) : null;
+  } catch {
+    return null;
+  }
+}
+
 /** A JSON object of schema 1; unknown fields are kept, a higher schema is refused. */
 export function parseRecord(bytes: Uint8Array): Fields | null {
   try {

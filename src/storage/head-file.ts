@@ -1,7 +1,7 @@
 /** head.json of discovery (docs/interfaces.md), read with distrust: /private is writable for every job, and whoever writes it gets our submissions. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import type { HeadBeat, HeadOwner, HeadReading, HeadRecord, OwnerProcess } from "../domain/head-record.ts";
-import { parseRecord } from "./control-files.ts";
+import { laterSchema, parseRecord } from "./control-files.ts";
 import { readOpen, withRegularFile, MAX_JSON_BYTES } from "./regular-file.ts";
 import { errorCode } from "./trouble.ts";
 
@@ -44,7 +44,12 @@ export function readHeadFile(path: string, trust: HeadTrust): HeadReading {
 
 export function parseHead(bytes: Uint8Array, key: string | null): HeadReading {
   const record = parseRecord(bytes);
-  if (record === null) return unreadable("it is not a JSON object of schema 1");
+  if (record === null) {
+    const later = laterSchema(bytes);
+    return unreadable(
+      later === null ? "it is not a JSON object of schema 1" : `it has schema ${later}, of a later verlpool: bring this one up to it`,
+    );
+  }
   if (key !== null && !hasMac(record, key)) return unreadable("its mac does not match discovery.key_file");
   const beat = beatOf(record);
   if (beat === null) return unreadable("cluster, epoch, seq or owner is missing or no such thing");
