@@ -9,6 +9,7 @@ import { chooseFreePorts } from "./free-ports.ts";
 import { endLaunchers } from "./launcher-stop.ts";
 import { endLeftoverPool } from "./local-pool.ts";
 import { lockPool, poolId } from "./pool-lock.ts";
+import { PYTHON } from "../../test/support/launch.ts";
 import { planPool } from "./pool-plan.ts";
 import { isPortOpen } from "./port-open.ts";
 import { isAlive, recordProcess, signalProcess, startTicksOf } from "./process-record.ts";
@@ -75,10 +76,18 @@ test("launchers get SIGTERM and time, and nothing else is asked", async () => {
   mkdirSync(join(dir, "launcher/0123456789ab"), { recursive: true });
   const script = join(dir, "launcher/0123456789ab/launch.py");
   const ended = join(dir, "ended");
-  writeFileSync(script, `trap 'sleep 0.3; : > ${ended}; exit 0' TERM; : > ${ended}.ready; while :; do sleep 0.05; done`);
+  // Without a child of its own: a shell that forks looks like two launchers until its child has become another program.
+  const lines = [
+    "import signal, sys, time",
+    `def end(*_): time.sleep(0.3); open("${ended}", "w").close(); sys.exit(0)`,
+    "signal.signal(signal.SIGTERM, end)",
+    `open("${ended}.ready", "w").close()`,
+    "while True: time.sleep(60)",
+  ];
+  writeFileSync(script, lines.join("\n"));
   const tag = `test-${process.pid}-${performance.now()}`;
   const env = { PATH: process.env["PATH"], [POOL_TAG]: tag };
-  const launcher = spawn("sh", [script, "/job"], { env, detached: true, stdio: "ignore" });
+  const launcher = spawn(PYTHON, ["-I", "-S", script, "/job"], { env, detached: true, stdio: "ignore" });
   cleanups.push(() => killTagged(tag, clock, 5_000, quiet));
   await startTagged(tag, "exec sleep 60");
   await expect.poll(() => statSync(`${ended}.ready`, { throwIfNoEntry: false }) !== undefined).toBe(true);
