@@ -118,10 +118,10 @@ export function whyNoCapacity(needs: Needs, free: readonly Free[]): Waiting {
   return { code, text: `needs ${shapeText(needs)}; ${listed}`, details, until: null };
 }
 
-/** It would fit now if no node were closed. Null also where a node is only not ready: that passes, like any want of capacity. */
-function whyClosed(needs: Needs, free: readonly Free[]): "cordoned" | "storage_low" | null {
+/** It would fit now if no node were closed. A node that is only not ready is a want of capacity like any other, which passes. Null = it would not. */
+function whyClosed(needs: Needs, free: readonly Free[]): "cordoned" | "storage_low" | "no_capacity" | null {
   const opened = free.map((node) => ({ ...node, ...node.idle }));
   if (place(needs, opened) === null) return null;
   const codes = opened.filter((node) => fitsOn(needs, node.gpus, node.cpus)).map((node) => node.total.closed?.code ?? null);
-  return (["cordoned", "storage_low"] as const).find((code) => codes.includes(code)) ?? null;
+  return (["cordoned", "storage_low"] as const).find((code) => codes.includes(code)) ?? "no_capacity";
 }

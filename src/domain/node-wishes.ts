@@ -55,7 +55,7 @@ export function isSameWant(written: NodeWant | null, wanted: NodeWant): boolean 
   );
 }
 
-/** Lifts what is wanted of a node, also a cordon that its GPUs brought: those GPUs are free again wherever they are. */
+/** Lifts what is wanted of a node, also the cordon that its GPUs brought: it ends for those GPUs, and with the last of them under its first name too. */
 export function uncordoned(
   node: string,
   gpuUuids: readonly string[],
@@ -66,7 +66,8 @@ export function uncordoned(
   const freed = new Set([...gpuUuids, ...(own?.gpuUuids ?? [])]);
   const others = wishes
     .filter((wish) => wish.node !== node && wish.gpuUuids.some((uuid) => freed.has(uuid)))
-    .map((wish) => ({ ...wish, gpuUuids: wish.gpuUuids.filter((uuid) => !freed.has(uuid)) }));
+    .map((wish) => ({ ...wish, gpuUuids: wish.gpuUuids.filter((uuid) => !freed.has(uuid)) }))
+    .map((wish) => (wish.gpuUuids.length > 0 ? wish : { ...wish, cordon: false, at: by.at }));
   return [{ node, cordon: false, drain: false, gpuUuids: [], ...by }, ...others];
 }
 

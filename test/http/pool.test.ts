@@ -13,7 +13,17 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const NODE = { node: "w1", rayNodeId: "r1", address: "10.0.0.7", gpusTotal: 4, cpusTotal: 64, gpusUsed: 1, cpusUsed: 3, rivals: [], closed: null };
+const NODE = {
+  node: "w1",
+  rayNodeId: "r1",
+  address: "10.0.0.7",
+  gpusTotal: 4,
+  cpusTotal: 64,
+  gpusUsed: 1,
+  cpusUsed: 3,
+  rivals: [],
+  closed: null,
+};
 const HEAD = { kind: "up", session: "session_1", address: "10.0.0.1:6379", rayVersion: "2.60.0" } as const;
 
 test("nodes say what is free; addresses are for the admin", async () => {
@@ -206,4 +216,27 @@ test("an unexpected error shows a request id and nothing else", async () => {
   expect([500, 503]).toContain(answer.status);
   expect(answer.text).not.toMatch(/sqlite|\.ts|stack/i);
   expect(Object.values(PROBLEMS).map((one) => one.status)).toContain(answer.status);
+});
+
+test("a node is drained, cordoned and opened again by the admin, with an audit row each; an unknown one is a 404", async () => {
+  world.look({ head: HEAD, nodes: [NODE], at: 0 });
+  const change = (verb: string, reason?: string, node = "w1") =>
+    world.call("POST", `/api/v2/nodes/${node}:${verb}`, ADMIN_TOKEN, reason === undefined ? {} : { reason });
+  expect((await change("drain", "new drivers")).json()).toMatchObject({
+    node: "w1",
+    state: "draining",
+    why: { text: "drained by the admin: new drivers" },
+    wanted: { cordon: false, drain: true, by: "admin", reason: "new drivers" },
+    address: "10.0.0.7",
+  });
+  expect((await change("cordon")).json()).toMatchObject({ state: "cordoned", wanted: { cordon: true, drain: true } });
+  await change("cordon", "again");
+  const seen = (await world.call("GET", "/api/v2/nodes", alice)).json().nodes[0];
+  expect(seen).toMatchObject({ state: "cordoned", address: null });
+  expect((await change("forget")).json()).toMatchObject({ status: 409, code: "wrong_state" });
+  expect((await change("uncordon", "done")).json()).toMatchObject({ state: "joined", wanted: null });
+  expect((await change("drain", "x", "w9")).json()).toMatchObject({ status: 404, code: "not_found" });
+  const audit = (await world.call("GET", "/api/v2/audit?target=w1", ADMIN_TOKEN)).json().audit as { action: string; data: object }[];
+  expect(audit.map(({ action }) => action)).toEqual(["node.uncordon", "node.cordon", "node.drain"]);
+  expect(audit.at(-1)?.data).toMatchObject({ reason: "new drivers" });
 });

@@ -25,7 +25,7 @@ export type ResultFields = {
 export type SimulatedLauncher = {
   readonly jobDir: string;
   /** False = lost, or a stop was there first: nothing was written, exit 75. */
-  readonly claim: (containment?: Claim["containment"]) => boolean;
+  readonly claim: (containment?: Claim["containment"], incarnation?: string) => boolean;
   /** One more beat of the lease. */
   readonly beat: () => void;
   /** The reason in control/stop, or null. */
@@ -48,7 +48,7 @@ export function simulatedLauncher(jobDir: string, at: () => number): SimulatedLa
 
   return {
     jobDir,
-    claim: (containment = "pidns") => {
+    claim: (containment = "pidns", incarnation) => {
       if (readdirSync(control).some((name) => name === "claim" || name === "stop")) return false;
       startedAt = instant();
       const record = {
@@ -58,6 +58,7 @@ export function simulatedLauncher(jobDir: string, at: () => number): SimulatedLa
         nonce,
         host: "worker-host",
         node_id: null,
+        agent_incarnation: incarnation ?? null,
         containment,
         ray_session: null,
         at: startedAt,

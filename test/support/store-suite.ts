@@ -5,6 +5,7 @@ import { storeFixture } from "./store-fixture.ts";
 import { auditSuite } from "./store-suite-audit.ts";
 import { changeSuite } from "./store-suite-changes.ts";
 import { lifeSuite } from "./store-suite-life.ts";
+import { nodeSuite } from "./store-suite-nodes.ts";
 import { queueSuite } from "./store-suite-queue.ts";
 import { readSuite } from "./store-suite-reads.ts";
 import { submissionSuite } from "./store-suite-submissions.ts";
@@ -19,6 +20,7 @@ export function storeSuite(database: TestDatabase): void {
     userSuite(on);
     auditSuite(on);
     queueSuite(on);
+    nodeSuite(on);
     lifeSuite(on);
   });
 }
