@@ -21,11 +21,11 @@ test("lines that only a child process ran count, and lines nobody ran are named"
 
     const alone = await measureCoverage([], [raw], null);
     expect(alone.files.map((file) => file.file)).toEqual(["src/main/asset-file.ts"]);
-    expect(alone.files[0]?.missed).toEqual([5]);
-    expect(describeLowest(alone, 5)).toMatch(/^ ?66\.7% {2}src\/main\/asset-file\.ts {2}not run: 5$/);
+    expect(alone.files[0]?.missed).toEqual([9]);
+    expect(describeLowest(alone, 5)).toMatch(/^ ?75\.0% {2}src\/main\/asset-file\.ts {2}not run: 9$/);
 
     const report = join(work, "coverage-final.json");
-    const start = { line: 5, column: 2 };
+    const start = { line: 9, column: 2 };
     writeFileSync(report, JSON.stringify({ [source]: { statementMap: { "0": { start, end: start } }, s: { "0": 1 } } }));
     expect((await measureCoverage([report, join(work, "absent.json")], [raw], null)).percent).toBe(100);
   } finally {
