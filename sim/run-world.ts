@@ -154,6 +154,7 @@ function makeWorld(database: Database, plan: Plan, keepLines: boolean): World {
     lead: { holder: null },
     promises: {
       acknowledged: new Map(),
+      acknowledgedAt: new Map(),
       versions: new Map(),
       canceled: new Set(),
       disabledSince: new Map(),

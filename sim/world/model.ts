@@ -42,6 +42,8 @@ export type Violation = { readonly invariant: string; readonly text: string; rea
 export type Promises = {
   /** Task id by the name of the submission, from the first answer on. */
   readonly acknowledged: Map<string, string>;
+  /** By the wall clock of the server that answered. */
+  readonly acknowledgedAt: Map<string, number>;
   /** The highest version of a task that anybody was told of. */
   readonly versions: Map<string, number>;
   /** A cancel that was answered. */

@@ -36,6 +36,7 @@ function after(ending: Ending, over: Partial<EndContext> = {}, task: Partial<Tas
     jitter: 0,
     timeIsUp: false,
     stop: null,
+    headLost: false,
     policy: POLICY,
     ...over,
   });

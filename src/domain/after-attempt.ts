@@ -35,6 +35,7 @@ export type EndContext = {
   readonly neverStarted: number;
   readonly logTail: string;
   readonly ray: RayJobView;
+  readonly headLost: boolean;
   /** In [-0.2, 0.2]: spreads retries, so that a pool never tries in step. */
   readonly jitter: number;
   readonly timeIsUp: boolean;
@@ -58,7 +59,7 @@ export function afterAttempt(task: Task, ending: Ending, context: EndContext): A
   if (task.cancelRequestedAt !== null) {
     return final({ ...base, state: "CANCELED", failure: null }, "CANCELED", null, { code: "cancel", text: "canceled while it ran" });
   }
-  const failure = classify({ result, logTail: context.logTail, ray: context.ray });
+  const failure = classify({ result, logTail: context.logTail, ray: context.ray, headLost: context.headLost });
   const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
   const requeued = isRequeued(result, context);
   if (isOverrun(result, failure, context) || (requeued && context.timeIsUp)) return outOfTime(task, { ...base, state });

@@ -2,7 +2,7 @@
  * One log for each rule, written by hand with the messages that the named programs print; each is read with noise before and after it.
  */
 import { describe, expect, it } from "vitest";
-import { classify } from "./failure.ts";
+import { classify as classifyWhole, type Evidence } from "./failure.ts";
 import type { AttemptResult, RayJobView } from "./types.ts";
 
 const ABSENT: RayJobView = { kind: "absent" };
@@ -93,6 +93,8 @@ const LOGS: readonly (readonly [string, string, string, string])[] = [
   ["verl console logger", "step:3 - actor/pg_loss:0.1 - actor/grad_norm:nan - perf/mfu:0.2", "numeric_nan", "user"],
 ];
 
+const classify = (evidence: Omit<Evidence, "headLost">) => classifyWhole({ ...evidence, headLost: false });
+
 describe("a log says why an attempt failed", () => {
   it.each(LOGS)("%s", (_, line, label, blame) => {
     const failure = classify({ result: result(), logTail: `${BEFORE}\n${line}\n${AFTER}\n`, ray: ABSENT });
@@ -104,6 +106,14 @@ describe("a log says why an attempt failed", () => {
   it("noise that every healthy run prints is no cause", () => {
     const failure = classify({ result: result(), logTail: `${BEFORE}\n`, ray: ABSENT });
     expect(failure.label).toBe("unknown");
+  });
+
+  it("what no rule knows is the head's doing where Ray lost its memory meanwhile; what a rule knows is not", () => {
+    const trace = `${BEFORE}\n/lib/x86_64-linux-gnu/libc.so.6(+0x1098ec) [0x7fe84df278ec]\n`;
+    const lost = (logTail: string) => classifyWhole({ result: result(), logTail, ray: ABSENT, headLost: true });
+    expect(lost(trace)).toMatchObject({ label: "head_lost", retryable: true });
+    expect(lost("KeyError: 'prompt'")).toMatchObject({ label: "dataset_schema", retryable: false });
+    expect(classify({ result: result(), logTail: trace, ray: ABSENT })).toMatchObject({ label: "unknown", retryable: false });
   });
 
   it("Ray's own message counts where the log is silent", () => {

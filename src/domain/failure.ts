@@ -8,6 +8,8 @@ export type Evidence = {
   /** The end of the driver's log. */
   readonly logTail: string;
   readonly ray: RayJobView;
+  /** Ray's head came back without its memory since the attempt began. */
+  readonly headLost: boolean;
 };
 
 const TIME_LIMIT_FIX = "Give a longer max_runtime_s or deadline, and retry: it goes on from the last checkpoint.";
@@ -57,7 +59,7 @@ function lastLine(text: string): string | null {
 
 /** Why a started attempt that did not succeed ended. Never guesses: what no rule knows is `unknown`, with the log's last line. */
 export function classify(evidence: Evidence): Failure {
-  const { result, logTail, ray } = evidence;
+  const { result, logTail, ray, headLost } = evidence;
   const certain = result === null ? null : fromResult(result);
   if (certain !== null) return certain;
   const message = ray.kind === "found" ? ray.message : "";
@@ -70,7 +72,17 @@ export function classify(evidence: Evidence): Failure {
     return { label, blame, retryable, text: decisive, fix };
   }
   if (ended !== null) return ended;
-  return unknown(result, decisive ?? lastLine(logTail));
+  const failure = unknown(result, decisive ?? lastLine(logTail));
+  return headLost && failure.label === "unknown" ? withTheHead(failure) : failure;
+}
+
+/** A Ray driver that loses its head ends in many ways, some with nothing but a stack trace of libc (seen on 2.60): no rule can know them all. */
+function withTheHead({ text }: Failure): Failure {
+  return {
+    ...labelled("head_lost"),
+    text: `Ray's head was lost while it ran; ${text}`,
+    fix: "Nothing to do: it is tried again. If it ends the same way without a lost head, read the log: verlpool logs ID.",
+  };
 }
 
 function howItEnded(result: AttemptResult | null): Failure | null {

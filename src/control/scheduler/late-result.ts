@@ -40,6 +40,7 @@ export async function closeByLateResult(
       losses: 0,
       neverStarted: 0,
       logTail: "",
+      headLost: false,
       ray: { kind: "absent" },
       jitter: 0,
       timeIsUp: false,

@@ -260,6 +260,7 @@ async function end(
     neverStarted: neverStartedInRow(earlier),
     logTail: wantsLog ? await logTail(deps, task.userId, attempt.submissionId) : "",
     ray: seen.ray,
+    headLost: seen.session !== null && attempt.raySession !== null && seen.session !== attempt.raySession,
     jitter: (Number.parseInt(deps.ids.hex(2), 16) / 65_535 - 0.5) * 0.4,
     timeIsUp: seen.timeIsUp,
     stop: seen.files.stop,

@@ -139,9 +139,11 @@ export const RAY: readonly Rule[] = [
       "raylet exited",
       "due to node failure",
       "raylet is terminated",
+      "register worker",
+      "connect to raylet socket",
     ],
     pattern:
-      /Raylet is terminated\. Termination is unexpected|actor (?:died|is dead) because its node has died(?:\. Node Id: (?<node>\w{1,64}))?|the actor's node was preempted|[Nn]ode .{0,200}(?:has been marked dead|missed too many heartbeats)|NodeDiedError|Node was forcibly preempted|Node is dead because the health check failed|Health check failed for node|node it was running on is dead or unavailable|failed due to node preemption|(?:local )?[Rr]aylet (?:has )?died|LocalRayletDiedError|node manager has mistakenly been marked as dead|marked as dead by (?:the )?GCS|detector has missed too many heartbeats|raylet exited immediately because|(?:\*\*\* (?:JOB|STEP) .{0,60}?)?CANCELLED AT .{0,60}DUE TO NODE FAILURE|[Ss]pot instance .{0,40}(?:interrupt|preempt|terminat)/,
+      /Raylet is terminated\. Termination is unexpected|(?:Unable|Failed) to register worker (?:with|to) [Rr]aylet|(?:Failed|Unable|Could not) (?:to )?connect to raylet socket|actor (?:died|is dead) because its node has died(?:\. Node Id: (?<node>\w{1,64}))?|the actor's node was preempted|[Nn]ode .{0,200}(?:has been marked dead|missed too many heartbeats)|NodeDiedError|Node was forcibly preempted|Node is dead because the health check failed|Health check failed for node|node it was running on is dead or unavailable|failed due to node preemption|(?:local )?[Rr]aylet (?:has )?died|LocalRayletDiedError|node manager has mistakenly been marked as dead|marked as dead by (?:the )?GCS|detector has missed too many heartbeats|raylet exited immediately because|(?:\*\*\* (?:JOB|STEP) .{0,60}?)?CANCELLED AT .{0,60}DUE TO NODE FAILURE|[Ss]pot instance .{0,40}(?:interrupt|preempt|terminat)/,
     anyLevel: true,
     why: "Ray declared the node {node|of a worker} dead: it crashed, was preempted, or was out of reach too long.",
     fix: "Nothing to do: it is tried again from the last checkpoint. If it is always the same node, drain it (verlpool node drain) and look at its kernel log.",
