@@ -96,6 +96,8 @@ function localCommands(environment: NodeJS.ProcessEnv, stdout: OutputStream, std
       return await run();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
+      // The reader of stdout is gone (`verlpool doctor | head`): no news to anybody.
+      if ((error as NodeJS.ErrnoException).code === "EPIPE") return 141;
       await stderr.write(`verlpool: ${error.message}\n`);
       return error instanceof ConfigError ? 2 : 1;
     }

@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { spawn } from "node:child_process";
+import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { OutputStream } from "../../cli/world.ts";
 import type { Store } from "../../control/ports.ts";
+import { bootId } from "../../pool/process-record.ts";
 import { openStore } from "../../store/open-store.ts";
 import { clock, ids } from "../clock.ts";
 import { backupCommand, resetCommand, restoreCommand } from "./database-commands.ts";
@@ -134,6 +137,20 @@ test.each([
   expect(await reset()).toBe(1);
   expect(said.join("")).toContain(`${A01} (${standing})`);
   expect([existsSync(database), asideFiles()]).toEqual([true, []]);
+});
+
+test("an attempt that this machine's boot started, and of which no process is left, does not hold up a reset", async () => {
+  await (await openDatabase()).close();
+  const claim = { ...LAUNCHED, host: hostname(), boot_id: bootId() };
+  const living = spawn("sleep", ["60"], { env: { VERLPOOL_ATTEMPT: A01, PATH: process.env["PATH"] } });
+  leaveAttempt("RUNNING", { "control/claim": claim });
+  try {
+    expect(await reset()).toBe(1);
+  } finally {
+    living.kill("SIGKILL");
+    await once(living, "exit");
+  }
+  expect(await reset()).toBe(0);
 });
 
 test("a reset is refused while a server has the database", async () => {

@@ -2,11 +2,15 @@
  * Attempts that a new or restored database does not know. Their ids are never given out again (they are random), and what has not started never
  * will: the claim is taken, so that whatever Ray does with the job, its launcher ends at once (docs/protocol.md rule 3).
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { z } from "zod";
 import { parseSubmissionId, userIdProblem } from "../../domain/ids.ts";
+import { jobPaths, toRoot } from "../../domain/storage-layout.ts";
 import type { AttemptFiles } from "../../domain/types.ts";
+import { findAttemptProcesses } from "../../pool/orphan-sweep.ts";
+import { bootId } from "../../pool/process-record.ts";
 import { lookAtAttempt, revokeAttempt, stopAttempt } from "../../storage/attempt-directory.ts";
 import { clock, ids } from "../clock.ts";
 import type { OpenAttempt } from "../../store/database-file.ts";
@@ -23,7 +27,8 @@ export type Standing =
 
 export function standingOf(root: string, { userId, submissionId }: OpenAttempt): Standing {
   try {
-    return standingIn(lookAtAttempt(root, userId, submissionId));
+    const standing = standingIn(lookAtAttempt(root, userId, submissionId));
+    return standing === "started" && isGoneHere(root, { userId, submissionId }) ? "ended" : standing;
   } catch (error) {
     // Never prepared: the intent was written and the server died before its directory was.
     return (error as NodeJS.ErrnoException).code === "ENOENT" ? "ended" : "unreadable";
@@ -33,6 +38,16 @@ export function standingOf(root: string, { userId, submissionId }: OpenAttempt):
 function standingIn({ claim, result }: AttemptFiles): Standing {
   if (claim === null) return "waiting";
   return claim.by === "server" || result !== null ? "ended" : "started";
+}
+
+const HereClaim = z.object({ host: z.string(), boot_id: z.string() });
+
+/** Its launcher ran on this machine since it booted, and no process of it is left: killed before it could tell how it ended. */
+function isGoneHere(root: string, { userId, submissionId }: OpenAttempt): boolean {
+  const text = readFileSync(toRoot(jobPaths(userId, submissionId).claim, root), "utf8");
+  const claim = HereClaim.safeParse(JSON.parse(text)).data;
+  if (claim?.host !== hostname() || claim.boot_id !== bootId()) return false;
+  return !findAttemptProcesses().some(({ attempt }) => attempt === submissionId);
 }
 
 export type Quarantined = {

@@ -47,34 +47,39 @@ export type StubRoot = {
 
 export function makeStubRoot(): StubRoot {
   const root = mkdtempSync(join(tmpdir(), "verlpool-stub-"));
+  return {
+    root,
+    trainee: stubTrainees(root, "trainee"),
+    jobFile: (userId, submissionId, path) => readOrNothing(join(root, "users", userId, "jobs", submissionId, path)),
+    remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }),
+  };
+}
+
+/** Puts the stub's code and data into a root; each trainee is a model directory `<prefix>-<n>` there. */
+export function stubTrainees(root: string, prefix: string): StubRoot["trainee"] {
   const common = join(root, "common");
   const code = join(common, "code/verl-stub/verl");
-  for (const path of [join(code, "trainer"), join(code, "version"), join(common, "datasets"), join(common, "hf")])
+  for (const path of [join(code, "trainer"), join(code, "version"), join(common, "datasets/stub"), join(common, "hf")])
     mkdirSync(path, { recursive: true });
   for (const path of ["__init__.py", "trainer/__init__.py"]) writeFileSync(join(code, path), "");
   for (const name of ["main_ppo.py", "sft_trainer_ray.py"]) copyFileSync(STUB, join(code, "trainer", name));
   writeFileSync(join(code, "version/version"), "0.9.1\n");
-  writeFileSync(join(common, "datasets/train.parquet"), "PAR1");
+  writeFileSync(join(common, "datasets/stub/train.parquet"), "PAR1");
   let trainees = 0;
-  return {
-    root,
-    trainee: (behaviour = {}, shape = {}) => {
-      trainees += 1;
-      const name = `trainee-${trainees}`;
-      const folder = join(common, "models", name);
-      mkdirSync(folder, { recursive: true });
-      const whole: Behaviour = { steps: 3, step_s: 0.1, gate: false, ray: "none", fail_fast: false, ...behaviour };
-      writeFileSync(join(folder, "behaviour.json"), JSON.stringify(whole));
-      if (whole.fail_fast) writeFileSync(join(folder, "short"), "");
-      return {
-        spec: specOf(name, { workload: "sft", nnodes: 1, gpus: 1, ...shape }, whole.steps),
-        go: () => writeFileSync(join(folder, "go"), ""),
-        enough: () => rmSync(join(folder, "short")),
-        signs: () => signsIn(readOrNothing(join(folder, "world"))),
-      };
-    },
-    jobFile: (userId, submissionId, path) => readOrNothing(join(root, "users", userId, "jobs", submissionId, path)),
-    remove: () => rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }),
+  return (behaviour = {}, shape = {}) => {
+    trainees += 1;
+    const name = `${prefix}-${trainees}`;
+    const folder = join(common, "models", name);
+    mkdirSync(folder, { recursive: true });
+    const whole: Behaviour = { steps: 3, step_s: 0.1, gate: false, ray: "none", fail_fast: false, ...behaviour };
+    writeFileSync(join(folder, "behaviour.json"), JSON.stringify(whole));
+    if (whole.fail_fast) writeFileSync(join(folder, "short"), "");
+    return {
+      spec: specOf(name, { workload: "sft", nnodes: 1, gpus: 1, ...shape }, whole.steps),
+      go: () => writeFileSync(join(folder, "go"), ""),
+      enough: () => rmSync(join(folder, "short")),
+      signs: () => signsIn(readOrNothing(join(folder, "world"))),
+    };
   };
 }
 
@@ -83,8 +88,8 @@ function specOf(model: string, { workload, nnodes, gpus }: Shape, steps: number)
     `workload: ${workload}`,
     "code_path: /private/common/code/verl-stub",
     `model_id: /private/common/models/${model}`,
-    "train_file: /private/common/datasets/train.parquet",
-    ...(workload === "sft" ? [] : ["val_file: /private/common/datasets/train.parquet"]),
+    "train_file: /private/common/datasets/stub/train.parquet",
+    ...(workload === "sft" ? [] : ["val_file: /private/common/datasets/stub/train.parquet"]),
     `nnodes: ${nnodes}`,
     `n_gpus_per_node: ${gpus}`,
     `total_training_steps: ${steps}`,
