@@ -4,6 +4,8 @@ import { isTerminal } from "../domain/task-state.ts";
 import type { Attempt } from "../domain/types.ts";
 import type { Why, WhyRunning } from "./why.ts";
 
+const LONGEST = 160;
+
 export function headline(why: Why): string {
   const { task } = why;
   if (why.waiting !== null) return waitingHeadline(why);
@@ -46,9 +48,11 @@ function short(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
 
+/** The first line, and of a long one its beginning: the rest stands among the evidence. */
 function sentence(text: string): string {
-  const line = text.split("\n")[0] ?? "";
-  return /[.!?]$/.test(line) ? line : `${line}.`;
+  const all = text.split(/\n|\\n/)[0]?.trimEnd() ?? "";
+  const line = all.length > LONGEST ? `${all.slice(0, LONGEST - 1)}…` : all;
+  return /[.!?…:]$/.test(line) ? line : `${line}.`;
 }
 
 /** What became of each attempt but the newest. */

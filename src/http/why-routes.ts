@@ -37,7 +37,12 @@ function render(why: Why): WhyWire {
     failed:
       why.failed === null
         ? null
-        : { ...why.failed.failure, explanation: why.failed.explanation, evidence: why.failed.evidence.map((line) => ({ ...line })) },
+        : {
+            ...why.failed.failure,
+            fix: withId(why.failed.failure.fix, task.taskId),
+            explanation: why.failed.explanation,
+            evidence: why.failed.evidence.map((line) => ({ ...line })),
+          },
     ended: endedWire(why),
     again:
       why.again === null
@@ -53,6 +58,11 @@ function render(why: Why): WhyWire {
     next: [...nextCommands(why)],
     notes: [...why.notes],
   };
+}
+
+/** `verlpool logs ID` as it is typed for this task. */
+function withId(text: string, taskId: string): string {
+  return text.replaceAll(/(?<=verlpool [a-z-]{1,20} )ID\b/g, taskId);
 }
 
 function waitingWire({ task, waiting }: Why): WhyWire["waiting"] {

@@ -118,6 +118,45 @@ test("logs --attempt all reads each attempt in order", async () => {
   expect(cli.stdout()).toBe("attempt 1\nattempt 2\n");
 });
 
+test("logs --grep asks page by page how far the server has looked, also when a page holds nothing; --since begins where it says", async () => {
+  const pages = [
+    ["", "0", "100"],
+    ["hit\n", "100", "150"],
+    ["", "150", "150"],
+  ] as const;
+  const cli = cliWorld({
+    routes: {
+      getTask: { json: taskWire({ attempt: attemptWire(), attempts: 1 }) },
+      readLogs: (_, nth) => {
+        const [text, start, end] = pages[nth - 1] ?? pages[2];
+        return { text, headers: { "x-log-start": start, "x-log-end": end } };
+      },
+    },
+  });
+  expect(await cli.run("logs", "3d4c", "--since", "10m", "--grep", "hit")).toBe(0);
+  expect(cli.stdout()).toBe("hit\n");
+  const queries = cli.calls.filter(({ id }) => id === "readLogs").map(({ query }) => [query["since"], query["offset"], query["grep"]]);
+  expect(queries).toEqual([
+    ["2026-08-01T11:50:00.000Z", undefined, "hit"],
+    [undefined, "100", "hit"],
+    [undefined, "150", "hit"],
+  ]);
+});
+
+test("logs -f of a log that was cut begins again and says so", async () => {
+  const pieces = [
+    'event: log\nid: 1:4\ndata: {"attempt":1,"offset":0,"text":"one\\n"}\n\n',
+    'event: truncated\ndata: {"attempt":1}\n\n',
+    'event: log\nid: 1:4\ndata: {"attempt":1,"offset":0,"text":"new\\n"}\n\n',
+    'event: end\ndata: {"state":"SUCCEEDED"}\n\n',
+  ];
+  const cli = cliWorld({ routes: { getTask: { json: taskWire({ attempt: attemptWire(), attempts: 1 }) }, readLogs: { pieces } } });
+  expect(await cli.run("logs", "3d4c", "-f", "--grep", "e")).toBe(0);
+  expect(cli.stdout()).toBe("one\nnew\n");
+  expect(cli.stderr()).toContain("shorter than it was");
+  expect(cli.calls.find(({ id }) => id === "readLogs")?.query).toMatchObject({ follow: "true", grep: "e" });
+});
+
 test("logs of a task that never started say why, and exit 0", async () => {
   const waiting = { code: "behind", text: "2 tasks are before it", details: {}, until: null };
   const cli = cliWorld({ routes: { getTask: { json: taskWire({ waiting }) } } });

@@ -113,11 +113,11 @@ test("a retry of a task that left a whole checkpoint would go on from it, and a 
     blame: "unknown",
     retryable: false,
     text: "the driver ended with exit code 1",
-    fix: "Read the log.",
+    fix: "Read the log: verlpool logs ID.",
   } as const;
   await change("FAILED", { failure, endedAt: world.clock.now() });
   const answer = await why();
-  expect(answer.notes).toEqual([]);
+  expect([answer.notes, answer.failed?.fix]).toEqual([[], `Read the log: verlpool logs ${id}.`]);
   expect(answer.again).toMatchObject({ resumes_from: { submission_id: `${id}--a01`, step: 5 } });
   expect(answer.again?.text).toMatch(/^it would go on from step 5/);
   expect(answer.ended?.checkpoint).toEqual({ submission_id: `${id}--a01`, step: 5 });

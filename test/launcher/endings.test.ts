@@ -166,6 +166,19 @@ print(inner.launched, inner.go_w)
     expect(readText(job, "logs/driver.log")).toBe(isContained ? "0" : "");
   });
 
+  it("how long the log was is noted while they grow and at the end, in records of one length", async () => {
+    const job = sh("echo one; sleep 1; echo two; sleep 1; echo three");
+    expect(await launch(job).exited).toBe(0);
+    const times = readText(job, "logs/times");
+    expect(times.length % 58).toBe(0);
+    const records = times
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.trim().split(/ +/).map(Number));
+    expect(records.map(([, log]) => log)).toEqual([4, 8, 14]);
+    expect(records.every(([at = 0], index) => at > 1_600_000_000_000 && at >= (records[index - 1]?.[0] ?? 0))).toBe(true);
+  });
+
   it("the usage is told for a job directory that is not absolute", async () => {
     const job = sh("true");
     const launched = launch({ ...job, directory: "jobs/x" });

@@ -26,6 +26,7 @@ const USUAL: readonly (readonly string[])[] = [
   ["actor/grad_norm", "train/grad_norm"],
   ["response_length/mean"],
 ];
+const SHOWN_OTHERS = 8;
 const FOLLOW_EVERY_MS = 5_000;
 const CLEAR = "\u001b[H\u001b[2J";
 
@@ -94,7 +95,15 @@ async function print(session: Session, options: CurvesOptions, line: TaskLine): 
   const notes = lineNotes(line);
   if (notes.length > 0) await session.say(notes.join("\n"));
   const others = line.keys.filter((key) => !keys.includes(key));
-  if (others.length > 0) await session.say(`\nmore with --key: ${others.map(visible).join(", ")}`);
+  if (others.length > 0) await session.say(`\nmore with --key: ${othersText(others, options.id)}`);
+}
+
+/** verl writes a hundred: they are listed when asked for. */
+function othersText(others: readonly string[], id: string): string {
+  const shown = others.slice(0, SHOWN_OTHERS).map(visible).join(", ");
+  return others.length > SHOWN_OTHERS
+    ? `${shown} and ${others.length - SHOWN_OTHERS} others; all: verlpool curves ${visible(id)} --keys`
+    : shown;
 }
 
 function lineNotes(line: TaskLine): readonly string[] {
