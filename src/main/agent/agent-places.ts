@@ -40,9 +40,14 @@ export function agentIdOf(options: AgentOptions, environment: Environment): Agen
   return { role: options.role, name, root, cluster, home: agentsHome(root, cluster, options.stateDir, environment) };
 }
 
+/** Where all agents of a root keep their homes, whatever their cluster. */
+export function agentsBase(stateDir: string | null, environment: Environment): string {
+  return join(stateDir === null ? stateHome(environment) : resolve(stateDir), "agents");
+}
+
 export function agentsHome(root: string, cluster: string, stateDir: string | null, environment: Environment): string {
   const own = createHash("sha256").update(`${root}\0${cluster}`).digest("hex").slice(0, 12);
-  return join(stateDir === null ? stateHome(environment) : resolve(stateDir), "agents", own);
+  return join(agentsBase(stateDir, environment), own);
 }
 
 export function agentPlacesOf(id: Pick<AgentId, "home" | "name" | "root">): AgentPlaces {

@@ -1,5 +1,5 @@
 /** What the supervisor of a detached agent says of it; `stop` and `clean` end only what stands here by pid, start time and boot. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { isAlive } from "../../pool/process-record.ts";
@@ -56,6 +56,13 @@ export function listAgentRecords(home: string): readonly AgentRecord[] {
     return [];
   }
   return names.flatMap((name) => readAgentRecord(join(home, name, "record.json")) ?? []);
+}
+
+/** Those of every cluster of this root. */
+export function listAgentsOf(root: string, base: string): readonly AgentRecord[] {
+  return (existsSync(base) ? readdirSync(base).sort() : [])
+    .flatMap((home) => listAgentRecords(join(base, home)))
+    .filter((record) => record.root === root);
 }
 
 export type AgentLife = "runs" | "unsupervised" | "waits" | "failed" | "stopping" | "dead";

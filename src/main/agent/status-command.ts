@@ -62,7 +62,7 @@ export function viewOf(record: AgentRecord): AgentView {
   };
 }
 
-function agentTable(views: readonly AgentView[], environment: Environment, stdout: OutputStream): string {
+export function agentTable(views: readonly AgentView[], environment: Environment, stdout: OutputStream): string {
   const columns = [
     { title: "AGENT" },
     { title: "PID" },

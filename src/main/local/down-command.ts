@@ -4,6 +4,9 @@ import type { OutputStream } from "../../cli/world.ts";
 import { endLeftoverPool } from "../../pool/local-pool.ts";
 import { isAlive, signalProcess } from "../../pool/process-record.ts";
 import { readApiFile } from "../../storage/api-file.ts";
+import { agentsBase } from "../agent/agent-places.ts";
+import { listAgentsOf } from "../agent/agent-record.ts";
+import { agentTable, viewOf } from "../agent/status-command.ts";
 import { clock } from "../clock.ts";
 import type { Environment } from "../load-config.ts";
 import { CLUSTER, localRoot, placesOf } from "./places.ts";
@@ -60,6 +63,7 @@ export async function statusCommand(
   const processes =
     record === null ? [] : [record.up, ...record.processes].map((one) => ({ name: one.name, pid: one.pid, alive: isAlive(one) }));
   const ready = alive && record.url !== null ? await readiness(record.url, root) : null;
+  const agents = listAgentsOf(root, agentsBase(null, environment)).map((one) => viewOf(one));
   const view = {
     root,
     state,
@@ -69,10 +73,16 @@ export async function statusCommand(
     ready: ready?.status ?? null,
     ray_open: ready?.rayIsOpen ?? null,
     processes,
+    agents,
   };
   if (json) await stdout.write(`${JSON.stringify(view)}\n`);
-  else await stdout.write(textOf(view));
-  return state === "up" ? 0 : 1;
+  else {
+    // On a machine of agents, `up` was never there.
+    if (record !== null || agents.length === 0) await stdout.write(textOf(view));
+    if (agents.length > 0) await stdout.write(`${agentTable(agents, environment, stdout)}\n`);
+  }
+  const isUp = record === null ? agents.length > 0 : state === "up";
+  return isUp && agents.every((one) => one.state === "runs") ? 0 : 1;
 }
 
 type Readiness = { readonly status: string; readonly rayIsOpen: boolean };

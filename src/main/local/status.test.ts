@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { recordProcess } from "../../pool/process-record.ts";
+import { agentPlacesOf, agentsHome } from "../agent/agent-places.ts";
+import { writeAgentRecord } from "../agent/agent-record.ts";
 import { statusCommand } from "./down-command.ts";
 import { placesOf } from "./places.ts";
 import { writeRecord } from "./run-record.ts";
@@ -47,5 +49,34 @@ describe.runIf(process.platform === "linux")("status", () => {
     door = "ok";
     expect(await status(false)).not.toContain("OPEN");
     expect(JSON.parse(await status(true))).toMatchObject({ ready: "ok", ray_open: false });
+  });
+
+  test("shows the agents of this root beside the pool of `up`, or alone, and a dead one by the exit code", async () => {
+    const environment = { VERLPOOL_STATE_DIR: join(root, "state") };
+    const us = recordProcess("server", process.pid);
+    if (us === null) throw new Error("this process has no record");
+    const home = agentsHome(root, "gpus", null, environment);
+    const record = { schema: 1, role: "server", name: "server", root, cluster: "gpus", argv: [], since: "", restarts: 2, log: "" } as const;
+    const keep = (agent: typeof us): void => {
+      const { recordFile } = agentPlacesOf({ name: "server", root, home });
+      writeAgentRecord(recordFile, {
+        ...record,
+        argv: [],
+        supervisor: agent,
+        agent,
+        state: "running",
+        last_end: null,
+        next_start_at: null,
+      });
+    };
+    let said = "";
+    const stdout = { isTTY: false, write: async (text: string | Uint8Array) => void (said += String(text)) };
+    keep(us);
+    expect(await statusCommand(root, false, environment, stdout)).toBe(0);
+    expect(said).toMatch(/^AGENT.*\nserver +\d+ .* 2 {2}runs\n/);
+    keep({ ...us, startTicks: 1 });
+    said = "";
+    expect(await statusCommand(root, true, environment, stdout)).toBe(1);
+    expect(JSON.parse(said)).toMatchObject({ state: "down", agents: [{ name: "server", state: "dead" }] });
   });
 });
