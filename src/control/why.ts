@@ -10,7 +10,8 @@ import { isLive, isTerminal, isWaiting } from "../domain/task-state.ts";
 import type { Attempt, Failure, Task, TaskEvent } from "../domain/types.ts";
 import type { Forecast } from "./forecast.ts";
 import type { Insight } from "./insight.ts";
-import type { Clock, JobFiles, LogFiles, Store } from "./ports.ts";
+import type { DiagnosisOf } from "./known-diagnoses.ts";
+import type { Clock, JobFiles, Store } from "./ports.ts";
 import { fitOf, type PoolView } from "./read-pool.ts";
 import { resumePoint } from "./scheduler/resume.ts";
 import { inOrder } from "../domain/queue-order.ts";
@@ -18,7 +19,7 @@ import { inOrder } from "../domain/queue-order.ts";
 export type WhyDeps = {
   readonly store: Store;
   readonly files: JobFiles;
-  readonly logs: LogFiles;
+  readonly diagnosisOf: DiagnosisOf;
   readonly insight: Insight;
   readonly forecast: Forecast;
   readonly clock: Clock;
@@ -123,10 +124,15 @@ async function runningOf(deps: WhyDeps, task: Task, attempt: Attempt, metric: Me
 type OrNote = <T>(what: string, none: T, read: () => Promise<T>) => Promise<T>;
 
 /** The label is what the task was closed with; the log's lines are shown where they say the same. */
-async function failedOf({ logs }: WhyDeps, failure: Failure, latest: Attempt | null, orNote: OrNote): Promise<NonNullable<Why["failed"]>> {
+async function failedOf(
+  { diagnosisOf }: WhyDeps,
+  failure: Failure,
+  latest: Attempt | null,
+  orNote: OrNote,
+): Promise<NonNullable<Why["failed"]>> {
   const none = { failure, explanation: failure.text, evidence: [] };
   if (latest === null || latest.startedAt === null) return none;
-  const found = await orNote("the log", null, () => logs.diagnose(latest.userId, latest.submissionId, ""));
+  const found = await orNote("the log", null, () => diagnosisOf(latest));
   if (found === null || (found.label !== failure.label && failure.label !== "unknown")) return none;
   return { failure, explanation: found.explanation, evidence: found.evidence };
 }

@@ -1,6 +1,7 @@
 /** Why a task is as it is, in one answer. */
 import { instant, renderEstimate } from "../contract/render.ts";
 import type { WhyWire } from "../contract/insight.ts";
+import { knownDiagnoses } from "../control/known-diagnoses.ts";
 import { getTask } from "../control/read-tasks.ts";
 import { type Checkpoint, explain, type Why, type WhyDeps } from "../control/why.ts";
 import { attemptLines, headline, nextCommands } from "../control/why-words.ts";
@@ -8,6 +9,7 @@ import { ok, type RouteFunctions } from "./call.ts";
 import type { HttpDeps } from "./deps.ts";
 
 export function whyRoutes(deps: HttpDeps): Pick<RouteFunctions, "explainTask"> {
+  const diagnosisOf = knownDiagnoses(deps.logs);
   const pool: WhyDeps["pool"] = async () => {
     const view = deps.loop.view();
     const nodes = view.head?.kind === "up" ? view.nodes : null;
@@ -16,7 +18,7 @@ export function whyRoutes(deps: HttpDeps): Pick<RouteFunctions, "explainTask"> {
   return {
     explainTask: async (call) => {
       const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
-      return ok(render(await explain({ ...deps, pool }, task)));
+      return ok(render(await explain({ ...deps, pool, diagnosisOf }, task)));
     },
   };
 }

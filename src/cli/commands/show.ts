@@ -43,10 +43,10 @@ function nextCommands(task: TaskWire): readonly string[] {
   const id = visible(task.task_id);
   if (!hasEnded(task.state)) {
     const started = task.attempt?.started_at ?? null;
-    return [started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool events ${id}`, `verlpool cancel ${id}`];
+    return [`verlpool why ${id}`, started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool cancel ${id}`];
   }
   const seen = task.attempt === null ? [] : [`verlpool logs --tail 100 ${id}`];
-  return [...seen, ...(task.state === "SUCCEEDED" ? [`verlpool curves ${id}`] : [`verlpool events ${id}`, `verlpool retry ${id}`])];
+  return [...seen, ...(task.state === "SUCCEEDED" ? [`verlpool curves ${id}`] : [`verlpool why ${id}`, `verlpool retry ${id}`])];
 }
 
 export function taskSheet(session: Session, task: TaskWire): string {
