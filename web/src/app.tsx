@@ -24,9 +24,13 @@ export function App() {
   const { token } = useObservable(session.state);
   const queries = useQueryClient();
   useEffect(() => {
-    // What one person saw, the next one must not find.
-    queries.clear();
-    return token === null ? undefined : keepLive(queries);
+    if (token === null) return undefined;
+    const stop = keepLive(queries);
+    return () => {
+      stop();
+      // What one person saw, the next one must not find.
+      queries.clear();
+    };
   }, [token, queries]);
   return token === null ? <SignIn /> : <SignedIn key={token} />;
 }
@@ -58,7 +62,7 @@ function Nowhere() {
   const t = useWords();
   const [path] = useLocation();
   return (
-    <Empty title={t("nowhere.title", { path })}>
+    <Empty isView title={t("nowhere.title", { path })}>
       <Link href="/tasks">{t("nav.tasks")}</Link>
     </Empty>
   );

@@ -12,7 +12,7 @@ export function AdminView() {
   const { part = "users", user } = useParams<{ part?: string; user?: string }>();
   if (me.role !== "admin")
     return (
-      <Empty title={t("admin.only")}>
+      <Empty isView title={t("admin.only")}>
         <Link href="/tasks">{t("nav.tasks")}</Link>
       </Empty>
     );

@@ -40,7 +40,7 @@ export function Tokens({ userId, isActive }: { readonly userId: string; readonly
       {tokens.data === undefined ? tokens.isError ? <ErrorFace error={tokens.error} /> : <Loading /> : null}
       {tokens.data?.length === 0 ? <p className="muted">{t("tokens.none")}</p> : null}
       {tokens.data === undefined || tokens.data.length === 0 ? null : (
-        <div className="scroll" role="region" tabIndex={0} aria-label={t("tokens.title")}>
+        <div className="scroll" role="group" tabIndex={0} aria-label={t("tokens.list")}>
           <table>
             <thead>
               <tr>

@@ -111,7 +111,7 @@ export function addressOf(
   parts: { readonly [name: string]: string } = {},
   query: { readonly [name: string]: string | number | readonly string[] | undefined } = {},
 ): string {
-  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(parts[name] ?? ""));
+  const filled = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => (parts[name] ?? "").split("/").map(encodeURIComponent).join("/"));
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === "") continue;

@@ -109,7 +109,10 @@ export class LogIndex {
     }
     const all = joined(open.bytes, bytes);
     this.#size = offset + bytes.length;
+    const before = this.#counts.length;
     this.#makeRoom();
+    // Nothing of these is unknown: a line that begins in one of them is among what was just written.
+    this.#counts.fill(0, before);
     if (open.bytes.length > 0) this.#dropLine(open.offset);
     let at = 0;
     const added = new Map<number, { starts: number[]; lines: string[] }>();
@@ -130,8 +133,8 @@ export class LogIndex {
       ? { offset: this.#size, bytes: new Uint8Array() }
       : { offset: open.offset + lastFeed + 1, bytes: all.slice(lastFeed + 1) };
     for (const [part, list] of added) {
-      const before = this.#parts.get(part) ?? { starts: [], lines: [] };
-      this.#set(part, { starts: [...before.starts, ...list.starts], lines: [...before.lines, ...list.lines] });
+      const known = this.#parts.get(part) ?? { starts: [], lines: [] };
+      this.#set(part, { starts: [...known.starts, ...list.starts], lines: [...known.lines, ...list.lines] });
       this.#forget(part);
     }
   }

@@ -146,7 +146,7 @@ function LogText({
     <span className="log-text">
       {state.overwritten > 0 ? (
         <span className="log-note" title={overwritten(state.overwritten)}>
-          ␍{state.overwritten}{" "}
+          ↺{state.overwritten}{" "}
         </span>
       ) : null}
       {piecesOf(shown).map((piece, n) => (

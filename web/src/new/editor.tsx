@@ -48,6 +48,7 @@ export const Editor = forwardRef<EditorHandle, EditorProps>(function Editor({ la
         </div>
         <textarea
           id={field}
+          className="yaml"
           ref={area}
           value={value}
           rows={Math.min(Math.max(lines.length + 1, 12), 34)}

@@ -162,7 +162,7 @@ function Errors({ errors, onGo }: { readonly errors: readonly FieldError[]; read
           )}
           <span lang="en">
             {visible(error.message)}
-            {error.found === null ? "" : ` (found ${visible(error.found)})`}
+            {error.found === null || error.message.includes(error.found) ? "" : ` (found ${visible(error.found)})`}
             {error.allowed === null ? "" : `; allowed: ${visible(error.allowed)}`}
           </span>
         </li>

@@ -1,5 +1,5 @@
 import { Link } from "wouter";
-import type { NodesWire } from "../../../src/contract/resources.ts";
+import type { NodesWire } from "../../../src/contract/nodes.ts";
 import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Ago } from "../ui/time.tsx";

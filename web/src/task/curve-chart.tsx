@@ -45,7 +45,10 @@ export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }:
         cursor: { sync: { key: "curves" }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
         legend: { show: false },
         scales: { x: { time: false }, y: { distr: (isLog ? 3 : 1) as uPlot.Scale.Distr } },
-        axes: [axis, { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : metric(tick))) }],
+        axes: [
+          { ...axis, size: 26 },
+          { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : metric(tick))) },
+        ],
         series: [
           {},
           ...attempts.split(",").map((attempt, n) => ({

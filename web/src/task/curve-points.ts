@@ -1,5 +1,5 @@
 /** Curves as the API gives them, as a chart takes them: one column of steps, and one column a attempt with nothing where it has no value. */
-import type { CurvesWire } from "../../../src/contract/resources.ts";
+import type { CurvesWire } from "../../../src/contract/insight.ts";
 
 export type Points = {
   readonly steps: readonly number[];

@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useCallback, useMemo, useState } from "react";
 import { useLocation, useSearch } from "wouter";
-import type { CurvesWire } from "../../../src/contract/resources.ts";
+import type { CurvesWire } from "../../../src/contract/insight.ts";
 import { isTerminal } from "../../../src/domain/task-state.ts";
 import { call } from "../api/client.ts";
 import { metric } from "../format.ts";

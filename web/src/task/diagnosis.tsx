@@ -1,5 +1,5 @@
 import { Link } from "wouter";
-import type { WhyWire } from "../../../src/contract/resources.ts";
+import type { WhyWire } from "../../../src/contract/insight.ts";
 import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import type { TabProps } from "./task-view.tsx";
@@ -20,7 +20,7 @@ export function Diagnosis({ task, why }: TabProps & { readonly why: WhyWire | nu
         <span className="label">{t(failure.retryable ? "diagnosis.retryable" : "diagnosis.final")}</span>
       </p>
       <p lang="en">{visible(failure.text)}</p>
-      {why?.failed == null ? null : <p lang="en">{visible(why.failed.explanation)}</p>}
+      {why?.failed == null || why.failed.explanation === failure.text ? null : <p lang="en">{visible(why.failed.explanation)}</p>}
       {evidence.length === 0 ? null : (
         <pre className="evidence" tabIndex={0} aria-label={t("diagnosis.evidence")}>
           {evidence.map((line) => `${line.line === null ? "" : `${line.line}: `}${visible(line.text)}`).join("\n")}

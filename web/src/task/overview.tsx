@@ -23,7 +23,7 @@ export function Overview({ task }: TabProps) {
     <div className="overview">
       {task.state === "FAILED" ? <Diagnosis task={task} why={answer ?? null} /> : null}
       <section className="card" aria-labelledby="why-title">
-        <h2 id="why-title">{t("why.title")}</h2>
+        <h2 id="why-title">{t(isTerminal(task.state) ? "why.ended" : "why.title")}</h2>
         {answer === undefined ? why.isError ? <ErrorFace error={why.error} /> : <Loading /> : null}
         {answer === undefined ? null : (
           <div lang="en">

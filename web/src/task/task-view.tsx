@@ -7,6 +7,7 @@ import { ApiError, call } from "../api/client.ts";
 import { type Key, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Empty, ErrorFace, Loading } from "../ui/faces.tsx";
+import { FilesTab } from "./files-tab.tsx";
 import { Overview } from "./overview.tsx";
 import { SpecTab } from "./spec-tab.tsx";
 import { TaskHeader } from "./task-header.tsx";
@@ -16,7 +17,7 @@ const CurvesTab = lazy(async () => ({ default: (await import("./curves-tab.tsx")
 
 export type TabProps = { readonly task: TaskWire };
 
-const TABS = { overview: "tab.overview", log: "tab.log", curves: "tab.curves", spec: "tab.spec" } as const satisfies {
+const TABS = { overview: "tab.overview", log: "tab.log", curves: "tab.curves", files: "tab.files", spec: "tab.spec" } as const satisfies {
   readonly [tab: string]: Key;
 };
 type Tab = keyof typeof TABS;
@@ -35,7 +36,7 @@ export function TaskView() {
     if (!task.isError) return <Loading />;
     if (task.error instanceof ApiError && task.error.problem.code === "task_not_found")
       return (
-        <Empty title={t("task.notFound")}>
+        <Empty isView title={t("task.notFound")}>
           <p>{t("task.notFoundHint", { id: visible(id) })}</p>
           <Link href="/tasks">{t("nav.tasks")}</Link>
         </Empty>
@@ -62,6 +63,7 @@ export function TaskView() {
         {tab === "overview" ? <Overview task={task.data} /> : null}
         {tab === "log" ? <LogTab task={task.data} /> : null}
         {tab === "curves" ? <CurvesTab task={task.data} /> : null}
+        {tab === "files" ? <FilesTab task={task.data} /> : null}
         {tab === "spec" ? <SpecTab task={task.data} /> : null}
       </Suspense>
     </article>

@@ -4,10 +4,19 @@ import { ApiError, Unreachable } from "../api/client.ts";
 import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 
-export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+/** `isView`: it stands for a whole view, so its title is the page's. */
+export function Empty({
+  title,
+  children,
+  isView = false,
+}: {
+  readonly title: string;
+  readonly children?: ReactNode;
+  readonly isView?: boolean;
+}) {
   return (
     <div className="face">
-      <p className="face-title">{title}</p>
+      {isView ? <h1 className="face-title">{title}</h1> : <p className="face-title">{title}</p>}
       {children}
     </div>
   );
