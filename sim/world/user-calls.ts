@@ -167,6 +167,7 @@ function submitDeps(server: Server): SubmitDeps {
     check: async () => Promise.resolve({ kind: "ok" }),
     verlVersion: async () => Promise.resolve("0.9.1"),
     hasModel: async () => Promise.resolve("there"),
+    catalog: async () => Promise.resolve({ code: [], models: [], datasets: [], truncated: false }),
     inputs: async () => Promise.resolve({ unknown: "this world has no data" }),
   };
   return { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } };

@@ -1,6 +1,7 @@
 /** What each route answers, as types. The values are checked by the shapes of the route table; this names what comes out. */
 import type { z } from "zod";
 import type { ArtifactsWire } from "../contract/artifacts.ts";
+import type { CatalogWire } from "../contract/catalog.ts";
 import type { PlanWire } from "../contract/plan.ts";
 import type { CurvesWire, WhyWire } from "../contract/insight.ts";
 import type { NodesWire, NodeWire } from "../contract/nodes.ts";
@@ -48,5 +49,6 @@ export type JsonAnswers = {
   readonly cordonNode: NodeWire;
   readonly uncordonNode: NodeWire;
   readonly forgetNode: null;
+  readonly readCatalog: CatalogWire;
   readonly listProfiles: Page<"profiles", ProfileView>;
 };

@@ -6,6 +6,7 @@ import { addAttempt } from "./commands/attempt.ts";
 import { addAudit } from "./commands/audit.ts";
 import { addCancel } from "./commands/cancel.ts";
 import { addClean } from "./commands/clean.ts";
+import { addCatalog } from "./commands/catalog.ts";
 import { addCurves } from "./commands/curves.ts";
 import { addDatabase } from "./commands/database.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
@@ -85,7 +86,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   ])
     add(program, bind);
   program.commandsGroup("Pool:");
-  for (const add of [addQueue, addNodes, addProfiles]) add(program, bind);
+  for (const add of [addQueue, addNodes, addProfiles, addCatalog]) add(program, bind);
   program.commandsGroup("Access:");
   for (const add of [addLogin, addUser, addToken, addAudit, addAttempt, addNode, addUsage]) add(program, bind);
   program.commandsGroup("This machine:");

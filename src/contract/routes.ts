@@ -7,6 +7,7 @@ import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import { MAX_PATTERN_CHARS } from "../domain/line-pattern.ts";
 import type { ProblemCode } from "./problem.ts";
 import { ArtifactsWire } from "./artifacts.ts";
+import { CatalogWire } from "./catalog.ts";
 import { PlanWire } from "./plan.ts";
 import { CurvesWire, WhyWire } from "./insight.ts";
 import { NodesWire, NodeWire } from "./nodes.ts";
@@ -635,6 +636,17 @@ export const ROUTES = {
     status: 204,
     answer: { kind: "none" },
     errors: ["not_found", "wrong_state", "storage_unavailable"],
+  },
+  readCatalog: {
+    method: "GET",
+    path: "/api/v2/catalog",
+    access: "user",
+    summary: "What a TaskSpec can name: code trees, models and data sets under /private/common",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(CatalogWire),
+    errors: ["storage_unavailable"],
   },
   listProfiles: {
     method: "GET",

@@ -1,5 +1,6 @@
 /** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
 import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/audit.ts";
+import type { Catalog } from "../domain/catalog.ts";
 import type { Checkpoints, CheckpointShape } from "../domain/checkpoint.ts";
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
@@ -374,6 +375,8 @@ export type CommonFiles = {
   /** The text of `verl/version/version` under a code tree; null = not there. */
   readonly verlVersion: (codePath: string) => Promise<string | null>;
   /** Whether hf repo `id` lies in the offline cache; `unknown` where storage does not answer. */
+  /** Rejects with StorageTrouble. */
+  readonly catalog: () => Promise<Catalog>;
   /** `unknown`: storage did not answer in time; why. */
   readonly inputs: (
     paths: Pick<TaskSpec, "codePath" | "modelId" | "trainFile" | "valFile">,

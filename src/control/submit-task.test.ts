@@ -58,6 +58,7 @@ function deps(): SubmitDeps {
       check: (path) => Promise.resolve(checks.get(path) ?? { kind: "ok" }),
       verlVersion: () => Promise.resolve("0.9.1"),
       hasModel: (id) => Promise.resolve(models.has(id) ? "there" : "missing"),
+      catalog: () => Promise.resolve({ code: [], models: [], datasets: [], truncated: false }),
       inputs: () => Promise.resolve(inputs),
     },
     commands: {

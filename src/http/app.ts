@@ -6,6 +6,7 @@ import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPE
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
 import { type Admit, admission } from "./admission.ts";
+import { catalogRoutes } from "./catalog-routes.ts";
 import { artifactRoutes } from "./artifact-routes.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import type { Answer, RouteFunctions } from "./call.ts";
@@ -95,6 +96,7 @@ export function createApp(deps: HttpDeps, limits: ConnectionLimits = CONNECTION_
     ...poolRoutes(deps),
     ...nodeRoutes(deps),
     ...artifactRoutes(deps),
+    ...catalogRoutes(deps),
     ...againRoutes(deps),
     ...operatorRoutes(deps),
     ...usageRoutes(deps),

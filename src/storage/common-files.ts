@@ -21,6 +21,7 @@ export function commonFiles(call: CallStorage): CommonFiles {
         throw error;
       }
     },
+    catalog: () => call("catalog", {}),
     verlVersion: (codePath) => call("verlVersion", { codePath }),
     hasModel: async (id) => {
       try {

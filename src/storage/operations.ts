@@ -5,6 +5,8 @@ import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import type { NodeRecord } from "../domain/node-record.ts";
 import type { ArtifactListing, ArtifactRead } from "../domain/artifact.ts";
 import { listJobArtifacts, readJobArtifact } from "./artifacts.ts";
+import type { Catalog } from "../domain/catalog.ts";
+import { readCatalog } from "./catalog.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { type AttemptEvidence, readAttemptEvidence } from "./attempt-evidence.ts";
@@ -56,6 +58,7 @@ export type Operations = HeadOperations & {
   readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
   readonly listArtifacts: { readonly args: Job; readonly result: ArtifactListing };
   readonly readArtifact: { readonly args: Job & { readonly path: string; readonly maxBytes: number }; readonly result: ArtifactRead };
+  readonly catalog: { readonly args: Record<string, never>; readonly result: Catalog };
   readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
   readonly beatNode: { readonly args: { readonly cluster: string; readonly record: NodeRecord }; readonly result: Beat };
   readonly readWant: { readonly args: { readonly cluster: string; readonly node: string }; readonly result: WantReading };
@@ -100,6 +103,7 @@ const TABLE: Table = {
   listArtifacts: ({ sharedRoot }, { userId, submissionId }) => listJobArtifacts(sharedRoot, userId, submissionId),
   readArtifact: ({ sharedRoot }, { userId, submissionId, path, maxBytes }) =>
     readJobArtifact(sharedRoot, userId, submissionId, path, maxBytes),
+  catalog: (config) => readCatalog(commonRoot(config)),
   trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
   beatNode: ({ sharedRoot }, { cluster, record }) => beatNode(sharedRoot, cluster, record),
   readWant: ({ sharedRoot }, { cluster, node }) => readWant(sharedRoot, cluster, node),

@@ -41,7 +41,8 @@ function sourceOf(common: CommonRoot, path: string): string {
   return readSmall(real, MAX_SOURCE_BYTES)?.toString() ?? "";
 }
 
-function readDataFile(common: CommonRoot, path: string): DataFile {
+/** Rows and columns by the footer. */
+export function readDataFile(common: CommonRoot, path: string): DataFile {
   const real = realCommon(common, path);
   if (real === null) return { kind: "unreadable", why: "it is not there" };
   const fd = openSync(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -91,7 +92,7 @@ function elementOf(list: SchemaTree): SchemaTree {
   return only !== undefined && others.length === 0 && only.children.length > 0 ? only : repeated;
 }
 
-function readModel(common: CommonRoot, modelId: string): ModelFiles {
+export function readModel(common: CommonRoot, modelId: string): ModelFiles {
   const folder = modelId.startsWith("/") ? realCommon(common, modelId) : cachedSnapshot(common, modelId);
   const config = folder === null ? null : absentIsNull(() => realpathSync(`${folder}/config.json`));
   if (folder === null || config === null || !isAllowed(common, config)) return { kind: "no_config" };

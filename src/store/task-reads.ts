@@ -86,7 +86,11 @@ const NEWEST = 50;
 export function versionsQuery(db: Kysely<Tables>) {
   const columns = ["task_id", "user_id", "version"] as const;
   const newest = db.selectFrom("tasks").select(columns).where("seq", ">", 0).orderBy("seq", "desc").limit(NEWEST);
-  return db.selectFrom("tasks").select(columns).where(OPEN).unionAll(db.selectFrom(newest.as("newest")).select(columns));
+  return db
+    .selectFrom("tasks")
+    .select(columns)
+    .where(OPEN)
+    .unionAll(db.selectFrom(newest.as("newest")).select(columns));
 }
 
 export async function taskVersions(db: Kysely<Tables>): Promise<readonly TaskVersion[]> {

@@ -233,6 +233,19 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
       },
     },
   ],
+  [
+    ["catalog"],
+    {
+      readCatalog: {
+        json: {
+          code: [{ path: HOSTILE, verl_version: HOSTILE }],
+          models: [{ model_id: HOSTILE, parameters: 500_000_000 }],
+          datasets: [{ path: HOSTILE, bytes: 1, rows: 1, workloads: [HOSTILE], columns: [HOSTILE], problem: null }],
+          truncated: true,
+        },
+      },
+    },
+  ],
   [["artifacts", "3d4c", "a01/x"], { getTask: { json: task }, readArtifact: { text: HOSTILE } }],
   [["logs", "3d4c", "--tail", "1"], { getTask: { json: task }, readLogs: { text: HOSTILE } }],
   [

@@ -99,6 +99,7 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   uncordonNode: row("admin", 200, () => ({ reason: "new GPU" })),
   forgetNode: row("admin", 204, () => ({ reason: "sold" })),
   listProfiles: row("own, read"),
+  readCatalog: row("own, read"),
   healthz: row("open"),
   readyz: row("open"),
   metrics: row("any token"),

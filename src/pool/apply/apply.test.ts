@@ -110,7 +110,12 @@ describe("a round", () => {
     fake.setBeat("nodes/gpu-1.json", beatOf(1));
     const value = `it's $HOME; \`id\` "$(id)" \\n`;
     await applyRound(world(), fileOf(gpu(value)), ALL, signal);
-    expect(fake.calls().find((call) => call.startsWith("start"))?.endsWith(`NCCL_X=${value}`)).toBe(true);
+    expect(
+      fake
+        .calls()
+        .find((call) => call.startsWith("start"))
+        ?.endsWith(`NCCL_X=${value}`),
+    ).toBe(true);
     expect(await applyRound(world(), fileOf(gpu(value)), ALL, signal)).toMatchObject([{ did: null }]);
     expect(await applyRound(world(), fileOf(gpu("2")), ALL, signal)).toMatchObject([{ did: "restarted: its environment is another one" }]);
     expect(await applyRound(world(), fileOf(gpu("2")), ALL, signal)).toMatchObject([{ did: null }]);
