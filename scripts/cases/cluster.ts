@@ -1,4 +1,4 @@
-/** The cluster of the scripts: a server, a head and workers with one logical GPU each, all on this machine, by `verlpool start`. */
+/** The cluster of the scripts: a server, a head and workers with logical GPUs, all on this machine, by `verlpool start`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { chooseFreePorts } from "../../src/pool/free-ports.ts";
@@ -44,7 +44,7 @@ export async function makeCluster(settings: CaseSettings, tuning: { readonly [na
       const ports = ["--ray-port", String(rayPort), "--dashboard-port", String(dashboardPort)];
       await command.run("start", "head", "--root", root, "--node-ip", "127.0.0.2", "--host", "127.0.0.1", ...ports);
     },
-    startWorker: async (index, gpus = 1) => {
+    startWorker: async (index, gpus = settings.gpusPerWorker) => {
       const shape = ["--num-gpus", String(gpus), "--num-cpus", String(CPUS_PER_GPU * gpus), "--object-store-mib", "100"];
       await command.run("start", "worker", ...workerFlags(index), "--node-ip", `127.0.0.${index + 2}`, ...shape);
     },

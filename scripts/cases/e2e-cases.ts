@@ -121,10 +121,11 @@ export async function e2eCases(cluster: Cluster, report: Report, trainee: StubRo
   });
 
   await report.run("shortage: PENDING_RESOURCES, and it runs when a worker is added", async () => {
-    const id = await submit(alice, trainee({}, { gpus: 2 }).spec);
+    const gpus = cluster.settings.gpusPerWorker + 1;
+    const id = await submit(alice, trainee({}, { gpus }).spec);
     const waits = await until(alice, id, "PENDING_RESOURCES", ({ state }) => state === "PENDING_RESOURCES", MS);
     if (waits.next_run_at === null) throw new Error("it says no next_run_at");
-    await cluster.startWorker(cluster.settings.workers + 1, 2);
+    await cluster.startWorker(cluster.settings.workers + 1, gpus);
     const { attempts } = await succeeded(alice, id, MS);
     expectEqual("attempts", attempts, 1);
     return `waited as ${waits.waiting?.code ?? "?"}`;

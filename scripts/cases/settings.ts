@@ -7,8 +7,9 @@ export type CaseSettings = {
   readonly token: string;
   readonly resetDb: boolean;
   readonly cancelTasks: boolean;
-  /** Workers on this machine, each with one logical GPU. */
+  /** Workers on this machine, and the logical GPUs of each. */
   readonly workers: number;
+  readonly gpusPerWorker: number;
   /** Steps of each real task. */
   readonly steps: number;
   /** The stub takes the place of verl in the happy path, where verl itself was shown elsewhere. */
@@ -37,6 +38,8 @@ export function caseSettings(environment: NodeJS.ProcessEnv, keepByDefault: bool
     resetDb: isOn("RESET_DB"),
     cancelTasks: isOn("CANCEL_TASKS"),
     workers: count("WORKERS", 2),
+    // So that PPO and the GRPO of two nodes run side by side.
+    gpusPerWorker: count("GPUS_PER_WORKER", 2),
     steps: count("STEPS", 3),
     trainer,
     existingPython: given("VERLPOOL_EXISTING_PYTHON"),
