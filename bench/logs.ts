@@ -1,7 +1,7 @@
 /**
  * `node bench/logs.ts`: a log of 10 GB (a hole with a real end) that grows by 200 lines a second, and 100 who follow it. What it costs the server's
- * memory, and what others' calls cost beside it, by turns quiet and beside the followers. `node bench/logs.ts followers URL ID N` is those, a
- * process of their own.
+ * memory, and what others' calls cost beside it, by turns quiet and beside the followers: `node bench/logs.ts [TURNS [SECONDS]]`, with fewer turns
+ * than six without the search through all of it. `node bench/logs.ts followers URL ID N` is those, a process of their own.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -17,6 +17,7 @@ const FOLLOWERS = 100;
 const LOG_BYTES = 10 * 1024 ** 3;
 const TURNS = 6;
 const SECONDS = 10;
+const WARM_UP_S = 3;
 const CALLS_PER_SECOND = 40;
 const LINES_PER_100_MS = 20;
 
@@ -135,7 +136,7 @@ async function grepAll(server: ServerProcess, id: string, pattern: string): Prom
   }
 }
 
-async function main(): Promise<void> {
+async function main(turns: number, seconds: number): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-logs-"));
   const { id, log } = await prepare(root);
   const limits = {
@@ -148,22 +149,20 @@ async function main(): Promise<void> {
     const took = await firstBytes(server, query, id);
     console.log(`first byte of ${query}: p50 ${quantile(took, 0.5).toFixed(1)} ms, most ${Math.max(...took).toFixed(1)} ms`);
   }
-  for (const pattern of ["line 4999", "line 4[0-9]+ x"])
-    console.log(`grep ${pattern} through all of it: ${await grepAll(server, id, pattern)}`);
   const writer = setInterval(() => {
     appendFileSync(log, Array.from({ length: LINES_PER_100_MS }, (_, at) => `(TaskRunner pid=1) new ${at} ${"y".repeat(100)}\n`).join(""));
   }, 100);
   const pool = new Pool(server.url, { connections: 4 });
-  await others(pool, 5);
+  await others(pool, WARM_UP_S);
   const before = rssMb(server);
   const all = { quiet: [] as number[], followed: [] as number[] };
   let most = 0;
-  for (let turn = 0; turn < TURNS; turn += 1) {
-    const quiet = await others(pool, SECONDS);
+  for (let turn = 0; turn < turns; turn += 1) {
+    const quiet = await others(pool, seconds);
     const child = fork(import.meta.filename, ["followers", server.url, id, String(FOLLOWERS)]);
-    await pause(3_000);
     const watching = setInterval(() => (most = Math.max(most, rssMb(server))), 100);
-    const followed = await others(pool, SECONDS);
+    await pause(3_000);
+    const followed = await others(pool, seconds);
     clearInterval(watching);
     child.send("how much");
     const [{ bytes }] = (await once(child, "message")) as [{ bytes: number }];
@@ -176,6 +175,9 @@ async function main(): Promise<void> {
     );
   }
   clearInterval(writer);
+  if (turns >= TURNS)
+    for (const pattern of ["line 4999", "line 4[0-9]+ x"])
+      console.log(`grep ${pattern} through all of it: ${await grepAll(server, id, pattern)}`);
   const [quiet, followed] = [quantile(all.quiet, 0.99), quantile(all.followed, 0.99)];
   console.log(
     `p99 of others: ${quiet.toFixed(1)} ms quiet, ${followed.toFixed(1)} ms beside ${FOLLOWERS} followers (${(followed / quiet).toFixed(2)} times); p50 ${quantile(all.quiet, 0.5).toFixed(1)} and ${quantile(all.followed, 0.5).toFixed(1)}`,
@@ -188,4 +190,4 @@ async function main(): Promise<void> {
 
 const [mode, url = "", id = "", count = ""] = process.argv.slice(2);
 if (mode === "followers") await follow(url, id, Number(count));
-else await main();
+else await main(Number(mode ?? TURNS), Number(url || SECONDS));

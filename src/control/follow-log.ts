@@ -7,10 +7,14 @@ import { type LogDeps, MAX_LOG_BYTES, sinceOffset } from "./read-logs.ts";
 import type { Shared } from "./shared-look.ts";
 
 const FOLLOW_EVERY_MS = 500;
-/** What a follower is given at once: a hundred who do not read what they asked for hold so much each. */
+/**
+ * A follower is given from 64 to 128 KiB at once, up to a multiple of 64 KiB in the file: so those who began at different places soon read the same
+ * parts, which are read and kept once for all of them.
+ */
 const FOLLOW_BYTES = 65_536;
 
 export type LogEvent =
+  /** Those who are given the same part are given the very same `bytes`. */
   | { readonly kind: "log"; readonly attempt: number; readonly bytes: Uint8Array; readonly offset: number; readonly end: number }
   | { readonly kind: "attempt"; readonly attempt: number }
   /** The file is shorter than what was given of it: it was cut or replaced, and is given from its beginning. */
@@ -50,15 +54,16 @@ export async function* followLog(deps: FollowDeps, taskId: string, request: Foll
       const { submissionId } = current;
       const { offset }: At = at;
       // A look from before the end was known may miss the last bytes.
-      const range = await deps.shared(`log ${submissionId} ${offset} ${isDone ? "ended" : "open"}`, () =>
-        deps.files.readLog(task.userId, submissionId, offset, FOLLOW_BYTES),
-      );
+      const linesOnly = request.grep !== null;
+      const { range, bytes } = await deps.shared(`log ${submissionId} ${offset} ${isDone} ${linesOnly}`, async () => {
+        const read = await deps.files.readLog(task.userId, submissionId, offset, 2 * FOLLOW_BYTES - (offset % FOLLOW_BYTES));
+        return { range: read, bytes: given(read, isDone && read.end >= read.size, linesOnly) };
+      });
       if (range.size < offset) {
         at = { attempt: current.attempt, offset: 0 };
         yield { kind: "truncated", attempt: current.attempt };
         continue;
       }
-      const bytes = given(range, isDone && range.end >= range.size, request.grep !== null);
       if (bytes.length > 0) {
         yield* eventsOf(current.attempt, bytes, offset, request.grep);
         at = { attempt: current.attempt, offset: offset + bytes.length };
@@ -87,7 +92,9 @@ async function viewOf({ store }: FollowDeps, taskId: string): Promise<View | nul
 
 async function startOf(deps: FollowDeps, attempt: Attempt, { tail, since }: FollowRequest): Promise<number> {
   if (since !== null) return sinceOffset(deps, attempt, since);
-  const { start } = await deps.logs.seek(attempt.userId, attempt.submissionId, { lines: tail, maxBytes: MAX_LOG_BYTES });
+  const { start } = await deps.shared(`seek ${attempt.submissionId} ${tail}`, () =>
+    deps.logs.seek(attempt.userId, attempt.submissionId, { lines: tail, maxBytes: MAX_LOG_BYTES }),
+  );
   return start;
 }
 
@@ -99,10 +106,10 @@ function* eventsOf(attempt: number, bytes: Uint8Array, offset: number, grep: str
 
 /** Whole lines where they come as lines; a line longer than a look is given in pieces. */
 function given(range: LogRange, isLast: boolean, linesOnly: boolean): Uint8Array {
+  if (isLast) return range.bytes;
   const lineEnd = range.bytes.lastIndexOf(10);
-  if (isLast || (lineEnd === -1 && range.bytes.length === FOLLOW_BYTES)) return isLast ? range.bytes : withoutCutCharacter(range.bytes);
   if (lineEnd !== -1) return range.bytes.subarray(0, lineEnd + 1);
-  return linesOnly ? range.bytes.subarray(0, 0) : withoutCutCharacter(range.bytes);
+  return linesOnly && range.end >= range.size ? range.bytes.subarray(0, 0) : withoutCutCharacter(range.bytes);
 }
 
 /** Progress bars write for minutes without a line end. A lead byte says how long its character is (RFC 3629). */

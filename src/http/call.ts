@@ -41,7 +41,7 @@ export type Answer = {
   readonly body:
     | { readonly kind: "json"; readonly value: unknown }
     | { readonly kind: "raw"; readonly type: string; readonly bytes: Uint8Array | string }
-    | { readonly kind: "sse"; readonly events: AsyncIterable<string> }
+    | { readonly kind: "sse"; readonly events: AsyncIterable<string | Uint8Array> }
     | { readonly kind: "none" };
 };
 

@@ -18,7 +18,7 @@ export type SendEvents = (
   request: FastifyRequest,
   reply: FastifyReply,
   principal: Principal,
-  events: AsyncIterable<string>,
+  events: AsyncIterable<string | Uint8Array>,
 ) => Promise<FastifyReply>;
 
 /** `stalledMs` without one event taken whole by the client's side ends the stream: it may come back where it was. */
@@ -60,7 +60,7 @@ async function send(
   deps: HttpDeps,
   request: FastifyRequest,
   raw: ServerResponse,
-  events: AsyncIterable<string>,
+  events: AsyncIterable<string | Uint8Array>,
   stalledMs: number,
 ): Promise<void> {
   const closed = new AbortController();

@@ -75,7 +75,7 @@ function startOf(call: Call<"readLogs">): FollowFrom {
   return { attempt: one, offset: offset ?? 0 };
 }
 
-async function* stream(deps: FollowDeps, call: Call<"readLogs">, task: Task, from: FollowFrom): AsyncGenerator<string> {
+async function* stream(deps: FollowDeps, call: Call<"readLogs">, task: Task, from: FollowFrom): AsyncGenerator<string | Uint8Array> {
   // Proxies and clients see the headers only with the first bytes.
   yield ": following\n\n";
   let spoke = deps.clock.monotonicMs();
@@ -90,13 +90,17 @@ async function* stream(deps: FollowDeps, call: Call<"readLogs">, task: Task, fro
   }
 }
 
-function format(event: Exclude<LogEvent, { kind: "idle" }>): string {
+/** What the bytes of an event look like on the wire, made once for all who are given the same. */
+const written = new WeakMap<Uint8Array, Uint8Array>();
+
+function format(event: Exclude<LogEvent, { kind: "idle" }>): string | Uint8Array {
   switch (event.kind) {
     case "log": {
-      const common = { attempt: event.attempt, offset: event.offset };
-      const text = asText(event.bytes);
-      const payload = text === null ? { ...common, base64: Buffer.from(event.bytes).toString("base64") } : { ...common, text };
-      return `event: log\nid: ${event.attempt}:${event.end}\ndata: ${JSON.stringify(payload)}\n\n`;
+      const known = written.get(event.bytes);
+      if (known !== undefined) return known;
+      const made = Buffer.from(formatLog(event));
+      written.set(event.bytes, made);
+      return made;
     }
     case "attempt":
     case "truncated":
@@ -104,6 +108,12 @@ function format(event: Exclude<LogEvent, { kind: "idle" }>): string {
     case "end":
       return `event: end\ndata: ${JSON.stringify({ state: event.state })}\n\n`;
   }
+}
+
+function formatLog({ attempt, offset, end, bytes }: Extract<LogEvent, { kind: "log" }>): string {
+  const text = asText(bytes);
+  const payload = text === null ? { attempt, offset, base64: Buffer.from(bytes).toString("base64") } : { attempt, offset, text };
+  return `event: log\nid: ${attempt}:${end}\ndata: ${JSON.stringify(payload)}\n\n`;
 }
 
 /** Null for bytes that are not UTF-8: they travel as base64, so that every byte survives. */
