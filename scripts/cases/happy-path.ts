@@ -18,7 +18,10 @@ export async function happyPath(cluster: Cluster, report: Report, trainee: StubR
       `${settings.workers} workers in \`verlpool nodes\``,
       async () => {
         const { value } = await admin.call("listNodes");
-        const there = value.nodes.filter(({ node, gpus }) => node.startsWith("case-worker-") && gpus.total > 0 && gpus.free > 0);
+        // Their agents' own word: a head that came back with its memory shows nodes of before as alive for a while.
+        const there = value.nodes.filter(
+          ({ node, state, gpus }) => node.startsWith("case-worker-") && state === "joined" && gpus.total > 0,
+        );
         return value.head.state === "up" && there.length >= settings.workers ? true : null;
       },
       JOIN_MS,
