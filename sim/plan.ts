@@ -331,11 +331,14 @@ function planAgentAttack(
   submissions: readonly SubmitItem[],
   nodes: readonly NodePlan[],
 ): readonly FaultItem[] {
-  if (!random.chance(0.3) || !nodes.some(({ agent }) => agent)) return [];
+  const isMixed = nodes.some(({ agent }) => agent) && nodes.some(({ agent }) => !agent);
+  if (!random.chance(isMixed ? 0.6 : 0.3) || !nodes.some(({ agent }) => agent)) return [];
   const { at } = random.pick(submissions);
   // One target for all: a fault of a node and one of its agent meet the same machine where there is but one.
   const target = random.int(0, 999);
-  return random.pick(AGENT_ATTACKS).map(([fault, s, lastsS]) => ({
+  // What is left where nobody looks is what a mixed pool is about.
+  const attacks = isMixed ? AGENT_ATTACKS.filter((faults) => faults.some(([kind]) => kind === "gpu.leftover")) : AGENT_ATTACKS;
+  return random.pick(attacks).map(([fault, s, lastsS]) => ({
     kind: "fault" as const,
     id: 0,
     at: Math.max(0, Math.min(calmAt - 1, at + s * SECOND + random.int(-3_000, 5_000))),

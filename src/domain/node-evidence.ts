@@ -13,9 +13,9 @@ const MARGIN_MS = 600_000;
 const KEPT_BEATS = 64;
 const KEPT_IDS = 4_096;
 
-/** One beat as it was read: the file was opened at or after `askedAt`, and its bytes were here at `readAt`. */
+/** One beat as it was read: its bytes were here first at `readAt`, and the last look that still found it was begun at `stoodAt`. */
 export type Beat = {
-  readonly askedAt: number;
+  readonly stoodAt: number;
   readonly readAt: number;
   /** The agent process that wrote it. */
   readonly agent: string;
@@ -89,8 +89,8 @@ function traceAfter(before: NodeTrace | undefined, record: NodeRecord, { askedAt
   const last = before?.beats.at(-1);
   const moved = last === undefined || last.seq !== record.seq || last.agent !== record.agent.nonce;
   const beat: Beat = {
-    askedAt,
-    readAt,
+    stoodAt: askedAt,
+    readAt: moved || last === undefined ? readAt : last.readAt,
     agent: record.agent.nonce,
     seq: record.seq,
     incarnation: record.incarnation,
@@ -101,7 +101,8 @@ function traceAfter(before: NodeTrace | undefined, record: NodeRecord, { askedAt
   for (const incarnation of record.deadIncarnations) if (!dead.has(incarnation)) dead.set(incarnation, readAt);
   const lived = new Map(before?.lived);
   if (record.incarnation !== null && readAt - movedAt < SILENT_MS) lived.set(record.incarnation, readAt);
-  return { beats: moved ? [...(before?.beats ?? []), beat].slice(-KEPT_BEATS) : (before?.beats ?? [beat]), movedAt, dead, lived };
+  const earlier = before?.beats ?? [];
+  return { beats: [...(moved ? earlier : earlier.slice(0, -1)), beat].slice(-KEPT_BEATS), movedAt, dead, lived };
 }
 
 /** Maps keep the order in which keys came; what came first is forgotten first. */
@@ -123,7 +124,7 @@ function cleanFrom(trace: NodeTrace, incarnation: string, submissionId: string, 
   let clean = 0;
   let from: number | null = null;
   for (const beat of trace.beats) {
-    if (beat.askedAt < after + staleMs) continue;
+    if (beat.stoodAt < after + staleMs) continue;
     const counts = beat.incarnation === incarnation && !beat.attempts.includes(submissionId);
     if (base === null || beat.agent !== base.agent || beat.seq < base.seq || !counts) {
       base = beat;
