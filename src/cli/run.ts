@@ -9,6 +9,7 @@ import { addClean } from "./commands/clean.ts";
 import { addCatalog } from "./commands/catalog.ts";
 import { addCurves } from "./commands/curves.ts";
 import { addDatabase } from "./commands/database.ts";
+import { addDiff } from "./commands/diff.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
 import { addDoctor } from "./commands/doctor.ts";
 import { addEvents } from "./commands/events.ts";
@@ -78,6 +79,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
     addLogs,
     addCurves,
     addArtifacts,
+    addDiff,
     addEvents,
     addWait,
     addCancel,

@@ -32,6 +32,7 @@ const INPUTS: TrainingInputs = {
   },
   val: null,
   model: { kind: "read", parameters: 1_000 },
+  identity: { train: { bytes: 2_007, modifiedAt: NOW }, val: null },
 };
 
 let store: Store;

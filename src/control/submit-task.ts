@@ -2,7 +2,7 @@
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/capacity.ts";
-import { type Finding, preflight, type TrainingPlan } from "../domain/preflight.ts";
+import { type DataFile, type FileIdentity, type Finding, preflight, type TrainingInputs, type TrainingPlan } from "../domain/preflight.ts";
 import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
@@ -43,6 +43,7 @@ export type Admitted = {
   readonly priority: number;
   /** null = storage did not answer in time. */
   readonly training: TrainingPlan | null;
+  readonly inputs: TrainingInputs | null;
 };
 
 /** The warning of a plan whose submission would be refused now for a limit of the user. */
@@ -61,9 +62,9 @@ export async function admit(deps: SubmitDeps, submission: Submission): Promise<A
   const world = await checkWorld(deps.common, submission);
   const choice = await deps.commands.choose(submission.spec, submission.profile);
   checkPoolCeiling(deps.pool, choice);
-  const { training, warnings } = await lookAhead(deps.common, submission, choice);
+  const { training, inputs, warnings } = await lookAhead(deps.common, submission, choice);
   const priority = submission.priority ?? Math.min(0, user.limits.maxPriority);
-  return { choice, user, priority, training, warnings: [...submission.specWarnings, ...world, ...choice.warnings, ...warnings] };
+  return { choice, user, priority, training, inputs, warnings: [...submission.specWarnings, ...world, ...choice.warnings, ...warnings] };
 }
 
 /** What verl would refuse minutes after its start is refused now, with the line of the spec. */
@@ -71,16 +72,16 @@ async function lookAhead(
   common: CommonFiles,
   submission: Submission,
   choice: ProfileChoice,
-): Promise<{ readonly training: TrainingPlan | null; readonly warnings: readonly Warning[] }> {
+): Promise<Pick<Admitted, "training" | "inputs" | "warnings">> {
   const inputs = await common.inputs(submission.spec);
   if ("unknown" in inputs) {
     const text = `data and model could not be looked into in time (${inputs.unknown}); what is wrong with them shows when the task starts`;
-    return { training: null, warnings: [{ code: "not_checked", field: "train_file", text }] };
+    return { training: null, inputs: null, warnings: [{ code: "not_checked", field: "train_file", text }] };
   }
   const { errors, warnings, plan } = preflight(submission.spec, choice, inputs);
   const toError = ({ field, text, found, allowed }: Finding): FieldProblem => fieldError(submission, field, text, found ?? "", allowed);
   if (errors.length > 0) throw preflightFailed(errors.map(toError));
-  return { training: plan, warnings: warnings.map(({ field, text }) => ({ code: "preflight", field, text })) };
+  return { training: plan, inputs, warnings: warnings.map(({ field, text }) => ({ code: "preflight", field, text })) };
 }
 
 function preflightFailed(errors: readonly FieldProblem[]): AppError {
@@ -244,7 +245,7 @@ export async function submitTask(
       actor: submission.by.actor,
       type: "created",
       reason: retry === null ? null : retryReason(retry),
-      data: { gpus: gpusOf(admitted.choice.needs) },
+      data: { gpus: gpusOf(admitted.choice.needs), ...identityOf(admitted) },
     },
     idempotency,
     admitted.user.limits,
@@ -268,6 +269,17 @@ export async function submitTask(
         retryAfterS: retryInMs(outcome) / 1000,
       });
   }
+}
+
+/** With which code and data it was submitted: files of the same name may be others tomorrow. */
+function identityOf({ choice, inputs }: Admitted): { readonly [key: string]: unknown } {
+  const file = (data: FileIdentity | null, kind: DataFile | null): object | null =>
+    data === null
+      ? null
+      : { bytes: data.bytes, modified_at: new Date(data.modifiedAt).toISOString(), rows: kind?.kind === "parquet" ? kind.rows : null };
+  const data =
+    inputs === null ? {} : { train_file: file(inputs.identity.train, inputs.train), val_file: file(inputs.identity.val, inputs.val) };
+  return { verl_version: choice.profile.verlVersion, ...data };
 }
 
 function retryReason({ taskId, fromScratch }: RetryOf): NonNullable<NewTaskEvent["reason"]> {

@@ -33,6 +33,7 @@ const GOOD: TrainingInputs = {
   train: file(7_473, PROMPT, SOURCE, REWARD),
   val: file(1_319, PROMPT, SOURCE, REWARD),
   model: { kind: "read", parameters: 500_000_000 },
+  identity: { train: null, val: null },
 };
 
 function texts(inputs: Partial<TrainingInputs>, spec: Partial<TaskSpec> = {}, profile: Partial<PreflightProfile> = {}) {

@@ -31,7 +31,12 @@ export type TrainingInputs = {
   readonly train: DataFile;
   readonly val: DataFile | null;
   readonly model: ModelFiles;
+  /** What tells a data file from another of the same name. */
+  readonly identity: { readonly train: FileIdentity | null; readonly val: FileIdentity | null };
 };
+
+/** `modifiedAt`: epoch ms. */
+export type FileIdentity = { readonly bytes: number; readonly modifiedAt: number };
 
 type SpecField = "train_file" | "val_file" | "model_id" | "n_gpus_per_node" | "code_path";
 

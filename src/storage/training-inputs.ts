@@ -1,7 +1,7 @@
 /** What a task would train on: footers of its parquet files, its model's config.json, and which checks its code tree has. Synchronous. */
 import { closeSync, constants, fstatSync, openSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { parquetMetadata, parquetSchema, type SchemaTree } from "hyparquet";
-import type { DataColumn, DataFile, ModelFiles, TrainingInputs } from "../domain/preflight.ts";
+import type { DataColumn, DataFile, FileIdentity, ModelFiles, TrainingInputs } from "../domain/preflight.ts";
 import type { TaskSpec } from "../domain/types.ts";
 import { absentIsNull, cachedSnapshot, type CommonRoot, isAllowed, realCommon } from "./common-directory.ts";
 import { readAt, readSmall } from "./regular-file.ts";
@@ -27,6 +27,7 @@ export function readTrainingInputs(common: CommonRoot, paths: InputPaths): Train
     train: readDataFile(common, paths.trainFile),
     val: paths.valFile === null ? null : readDataFile(common, paths.valFile),
     model: readModel(common, paths.modelId),
+    identity: { train: identityOf(common, paths.trainFile), val: paths.valFile === null ? null : identityOf(common, paths.valFile) },
   };
 }
 
@@ -39,6 +40,13 @@ function sourceOf(common: CommonRoot, path: string): string {
   const real = realCommon(common, path);
   if (real === null || !statSync(real).isFile() || statSync(real).size > MAX_SOURCE_BYTES) return "";
   return readSmall(real, MAX_SOURCE_BYTES)?.toString() ?? "";
+}
+
+function identityOf(common: CommonRoot, path: string): FileIdentity | null {
+  const real = realCommon(common, path);
+  if (real === null) return null;
+  const { size, mtimeMs } = statSync(real);
+  return { bytes: size, modifiedAt: Math.round(mtimeMs) };
 }
 
 /** Rows and columns by the footer. */

@@ -246,6 +246,15 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
       },
     },
   ],
+  [
+    ["diff", "3d4c", "3d4d", "--all"],
+    {
+      getTask: (_, nth) => ({ json: { ...task, priority: nth } }),
+      explainTask: { json: why },
+      listEvents: { json: { events: [], next_cursor: null } },
+      readArtifact: { text: JSON.stringify([`${HOSTILE}=${HOSTILE}`]) },
+    },
+  ],
   [["artifacts", "3d4c", "a01/x"], { getTask: { json: task }, readArtifact: { text: HOSTILE } }],
   [["logs", "3d4c", "--tail", "1"], { getTask: { json: task }, readLogs: { text: HOSTILE } }],
   [

@@ -121,7 +121,7 @@ export function summaryWire(changes: Partial<TaskWire> = {}): Omit<TaskWire, "sp
 
 function matchPath(template: string, path: string): { readonly [name: string]: string } | null {
   const names = [...template.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? "");
-  const pattern = template.replaceAll(/\{\w+\}/g, "([^/:]+)");
+  const pattern = template.replace(/\{path\}$/, "(.+)").replaceAll(/\{\w+\}/g, "([^/:]+)");
   const match = new RegExp(`^${pattern}$`).exec(path);
   return match === null ? null : Object.fromEntries(names.map((name, at) => [name, decodeURIComponent(match[at + 1] ?? "")]));
 }
