@@ -43,6 +43,9 @@ nnodes: 1
 n_gpus_per_node: 1
 `;
 
+/** Below the root, where the world has a file for it. */
+export const DATABASE = "tasks.sqlite3";
+
 export type HttpWorld = {
   readonly app: ReturnType<typeof createApp>;
   readonly store: Store;
@@ -92,12 +95,13 @@ export async function httpWorld(
   requests: RequestLimits = REQUESTS,
   tls: TlsIdentity | null = null,
   page: PageFiles | null = null,
+  database: "memory" | "file" = "memory",
 ): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
   const clock = steppedClock();
   const storage = storageInProcess({ sharedRoot: root, allowedSymlinkTargets: [] });
-  const store = await openStore({ url: ":memory:", ids: ids satisfies Ids, clock });
+  const store = await openStore({ url: database === "memory" ? ":memory:" : join(root, DATABASE), ids: ids satisfies Ids, clock });
   const logged: object[] = [];
   const note = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
   const log: Log = { debug: note, info: note, warn: note, error: note };

@@ -2,12 +2,13 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import type { TaskPatch } from "../../src/control/ports.ts";
 import { formatSubmissionId } from "../../src/domain/ids.ts";
 import type { AttemptState, Failure, Placement, TaskState } from "../../src/domain/types.ts";
 import { CONNECTION_LIMITS } from "../../src/http/connection.ts";
 import type { PageFiles } from "../../src/http/page-routes.ts";
-import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "./http-world.ts";
+import { ADMIN_TOKEN, DATABASE, httpWorld, type HttpWorld, SPEC } from "./http-world.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 /** Wide: a test clicks faster than a person. */
@@ -25,7 +26,7 @@ export function builtPage(): PageFiles {
 export type WebWorld = HttpWorld & { readonly url: string };
 
 export async function webWorld(): Promise<WebWorld> {
-  const world = await httpWorld(CONNECTION_LIMITS, REQUESTS, null, builtPage());
+  const world = await httpWorld(CONNECTION_LIMITS, REQUESTS, null, builtPage(), "file");
   return Object.assign(world, { url: await world.app.listen({ host: "127.0.0.1", port: 0 }) });
 }
 
@@ -211,4 +212,43 @@ export async function seedDemo(world: HttpWorld): Promise<Demo> {
   await submit(bob, "sft-eval", "", sft);
   world.clock.advance(2 * MINUTE);
   return { alice, running, failed, waiting, succeeded };
+}
+
+export type View = { readonly name: string; readonly role: "user" | "admin"; readonly path: string; readonly shows: string | RegExp };
+
+/** Each view with a text that is there once it is whole. */
+export function VIEWS(demo: Demo): readonly View[] {
+  const { running, failed } = demo;
+  return [
+    { name: "tasks", role: "user", path: "/tasks", shows: "grpo-seed-2" },
+    { name: "tasks-none", role: "user", path: "/tasks?q=nothing%3Dhere", shows: "No task matches" },
+    { name: "task", role: "user", path: `/tasks/${running}`, shows: /^It runs/ },
+    { name: "task-failed", role: "user", path: `/tasks/${failed}`, shows: "Why it failed" },
+    { name: "task-not-found", role: "user", path: "/tasks/mvp2-bob-ppo-20261124-080000-aaaaaaaa", shows: "Task not found" },
+    { name: "log", role: "user", path: `/tasks/${running}/log`, shows: "global_step_60" },
+    { name: "curves", role: "user", path: `/tasks/${running}/curves`, shows: "critic/rewards/mean" },
+    { name: "spec", role: "user", path: `/tasks/${running}/spec`, shows: "workload: grpo" },
+    { name: "files", role: "user", path: `/tasks/${running}/files`, shows: /driver\.log/ },
+    { name: "new", role: "user", path: "/new", shows: /mistakes? to mend/ },
+    { name: "pool", role: "user", path: "/pool", shows: "gpu-03" },
+    { name: "admin-tasks", role: "admin", path: "/tasks", shows: "ppo-7b" },
+    { name: "admin-pool", role: "admin", path: "/pool", shows: "gpu-03" },
+    { name: "admin-users", role: "admin", path: "/admin", shows: "Create user" },
+    { name: "admin-user", role: "admin", path: "/admin/users/bob", shows: "Issue token" },
+    { name: "admin-audit", role: "admin", path: "/admin/audit", shows: "user.create" },
+  ];
+}
+
+/** `count` ended tasks of alice's in one statement: one by one they would take minutes. */
+export async function manyTasks(world: HttpWorld, alice: string, count: number): Promise<void> {
+  const first = await world.submit(alice, SPEC, "?name=sweep");
+  await stageTask(world, first, { state: "SUCCEEDED" });
+  const columns =
+    "user_id, workload, state, version, priority, labels, spec_text, spec, profile, needs, attempts, held, created_at, started_at, ended_at, name";
+  const database = new DatabaseSync(join(world.root, DATABASE));
+  database.exec(`with recursive counter(n) as (select 1 union all select n + 1 from counter where n < ${count})
+    insert into tasks (task_id, id_reversed, seq, ${columns})
+    select 'mvp2-alice-grpo-20261123-080000-' || printf('%08x', n), printf('%08x', n) || '-many', (select max(seq) from tasks) + n, ${columns}
+    from tasks, counter where task_id = '${first}'`);
+  database.close();
 }

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { eventParser } from "../../web/src/api/sse.ts";
 import { bytes, duration, durationRange, metric, parseDuration } from "../../web/src/format.ts";
 import { searchLog } from "../../web/src/log/search-log.ts";
+import { setField } from "../../web/src/new/set-field.ts";
 import { barOf, horizonMs } from "../../web/src/pool/queue-times.ts";
 import { pointsOf, summaryOf, zoomed } from "../../web/src/task/curve-points.ts";
 
@@ -83,4 +84,12 @@ test("a task that runs begins now, and one without an end goes on to the edge", 
   expect(barOf(estimate, false, 0, horizon)).toEqual({ start: 0.25, sure: 1, end: 1 });
   expect(barOf(null, true, 0, horizon)).toEqual({ start: 0, sure: 0, end: 1 });
   expect(barOf(null, false, 0, horizon)).toBe(null);
+});
+
+test("a field is set in its own line, and nothing else of the text changes", () => {
+  const text = "# code_path: old\nworkload: sft\ncode_path: /a # mine\n";
+  expect(setField(text, "code_path", "/private/common/code/$&")).toBe(
+    "# code_path: old\nworkload: sft\ncode_path: /private/common/code/$&\n",
+  );
+  expect(setField("workload: sft", "val_file", "/v")).toBe("workload: sft\nval_file: /v\n");
 });

@@ -10,8 +10,10 @@ import { mayWrite, useMe } from "../me.ts";
 import { visible } from "../text/visible.ts";
 import { ErrorFace, textOf } from "../ui/faces.tsx";
 import { Code, useProfiles } from "../task/spec-tab.tsx";
+import { Catalog } from "./catalog.tsx";
 import { Editor, type EditorHandle } from "./editor.tsx";
 import { PlanCard } from "./plan-card.tsx";
+import { setField } from "./set-field.ts";
 import { useSettled } from "./use-settled.ts";
 
 const SETTLE_MS = 350;
@@ -119,6 +121,7 @@ export function NewView() {
               needsUser={me.role === "admin" && extras.user === ""}
             />
           </div>
+          <Catalog onSet={(field, value) => setText((before) => setField(before, field, value))} />
           <Profiles chosen={extras.profile} onChoose={(profile) => setExtras({ ...extras, profile })} />
         </section>
       </div>

@@ -15,6 +15,9 @@ export type CurveChartProps = {
 };
 
 const HEIGHT_PX = 190;
+/** uPlot names its kinds of scales by a const enum, which nothing but its own compiler can read; 3 is the logarithmic one. */
+// oxlint-disable-next-line typescript/no-unsafe-enum-assignment
+const LOGARITHMIC: uPlot.Scale = { distr: 3 };
 
 /** One key over the steps; a line an attempt, each beginning of one marked. */
 export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }: CurveChartProps) {
@@ -44,7 +47,7 @@ export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }:
         height: HEIGHT_PX,
         cursor: { sync: { key: "curves" }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
         legend: { show: false },
-        scales: { x: { time: false }, y: { distr: (isLog ? 3 : 1) as uPlot.Scale.Distr } },
+        scales: { x: { time: false }, y: isLog ? LOGARITHMIC : {} },
         axes: [
           { ...axis, size: 26 },
           { ...axis, size: 60, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : metric(tick))) },
