@@ -58,6 +58,8 @@ export function startServer(world: World, slot: number): Server {
       killServer(world, server, `failpoint ${point}`);
       throw new Killed(point);
     },
+    paceOf: () => null,
+    stalls: { factor: 10, minMs: 600_000, firstStepMs: 3_600_000, policy: "mark" },
     settings: world.plan.settings,
   };
   const server: Server = {

@@ -36,6 +36,7 @@ export type Settings = {
   readonly handOverMs: number;
   readonly maxLosses: number;
   readonly backoffMs: number;
+  readonly stalls: { readonly factor: number; readonly minMs: number; readonly firstStepMs: number; readonly policy: "mark" | "resume" };
   readonly beatS: number;
   readonly selfFenceS: number;
   readonly graceS: number;
@@ -95,6 +96,12 @@ export function settingsOf(config: Config): Settings {
     handOverMs: ms("scheduler.hand_over_s"),
     maxLosses: get("attempts.max"),
     backoffMs: ms("attempts.backoff_s"),
+    stalls: {
+      factor: get("stalls.factor"),
+      minMs: ms("stalls.min_s"),
+      firstStepMs: ms("stalls.first_step_s"),
+      policy: get("stalls.policy"),
+    },
     beatS: get("lease.beat_s"),
     selfFenceS: get("lease.self_fence_s"),
     graceS: get("lease.grace_s"),

@@ -26,11 +26,11 @@ function waitingHeadline({ task, waiting }: Why): string {
   return `It waits for ${gang(task.needs)}, ${place}: ${sentence(reason)}`;
 }
 
-function runningHeadline({ task }: Why, { attempt, pace, metric }: WhyRunning): string {
+function runningHeadline({ task }: Why, { attempt, pace, metric, stall }: WhyRunning): string {
   if (task.cancelRequestedAt !== null) return "It runs, and was asked to stop.";
   if (attempt.quarantined) return "Its launcher has fallen silent: it is not known to be dead, so nothing is started in its place yet.";
   if (task.state !== "RUNNING") return "It was given to Ray, and its launcher has not started on a worker yet.";
-  if (attempt.stalled) return `It runs, but makes no progress${at(pace.step)}.`;
+  if (stall !== null) return `It runs, but is stalled: ${sentence(stall)}`;
   if (pace.step === null) return "It runs and has not finished its first step yet: models are loaded and processes started.";
   const total = pace.totalSteps === null ? "" : ` of ${pace.totalSteps}`;
   return `It runs: step ${pace.step}${total}${metricText(metric)}.`;

@@ -126,6 +126,30 @@ describe("time limits", () => {
   });
 });
 
+describe("an attempt that was stopped because it made no progress", () => {
+  const asked = { stop: "stalled" } as const;
+
+  it("is a loss that is tried again, whoever's stop reached it first, and within the budget", () => {
+    for (const ending of [result({ outcome: "stopped", exitCode: 1, stopWhy: "stalled" }), result({ exitCode: 1 })]) {
+      const end = after(ending, asked);
+      expect(end).toMatchObject({
+        attempt: { state: "FAILED", failure: { label: "hang_unknown", retryable: true } },
+        task: { to: "QUEUED" },
+      });
+      expect(isLoss(end.attempt)).toBe(true);
+      expect(after(ending, { ...asked, losses: POLICY.maxLosses }).task).toMatchObject({
+        to: "FAILED",
+        failure: { label: "hang_unknown" },
+      });
+    }
+  });
+
+  it("keeps the cause that its log names, and with it what is done about that", () => {
+    const end = after(result({ outcome: "stopped", exitCode: 1 }), { ...asked, logTail: "OSError: [Errno 28] No space left on device" });
+    expect(end.task).toMatchObject({ to: "FAILED", failure: { label: "disk_full" } });
+  });
+});
+
 describe("an attempt that was asked back into the queue", () => {
   const asked = { stop: "requeue" } as const;
   const REQUEUE = { requeue: { at: 1, actor: "user:alice", now: true, hold: false, since: null } } as const;

@@ -59,7 +59,7 @@ export function afterAttempt(task: Task, ending: Ending, context: EndContext): A
   if (task.cancelRequestedAt !== null) {
     return final({ ...base, state: "CANCELED", failure: null }, "CANCELED", null, { code: "cancel", text: "canceled while it ran" });
   }
-  const failure = classify({ result, logTail: context.logTail, ray: context.ray, headLost: context.headLost });
+  const failure = ofStall(classify({ result, logTail: context.logTail, ray: context.ray, headLost: context.headLost }), context);
   const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
   const requeued = isRequeued(result, context);
   if (isOverrun(result, failure, context) || (requeued && context.timeIsUp)) return outOfTime(task, { ...base, state });
@@ -86,6 +86,20 @@ function final(
 function isOverrun(result: AttemptResult | null, failure: Failure, context: EndContext): boolean {
   const stopped = result?.outcome === "stopped";
   return (stopped && result.stopWhy === "deadline") || (context.timeIsUp && (stopped || failure.retryable));
+}
+
+const NO_CAUSE: ReadonlySet<string> = new Set(["interrupted", "unknown", "worker_crash_unknown"]);
+
+/** We stopped it because nothing moved: that is the reason, unless its log names a cause. */
+function ofStall(failure: Failure, { stop }: EndContext): Failure {
+  if (stop !== "stalled" || !NO_CAUSE.has(failure.label)) return failure;
+  return {
+    label: "hang_unknown",
+    blame: "unknown",
+    retryable: true,
+    text: "it made no progress and was stopped for that (stalls.policy)",
+    fix: "Nothing to do: it goes on from its newest checkpoint. If it stalls again, read its log around the last step (verlpool logs ID).",
+  };
 }
 
 /** A launcher that fell silent or fenced itself is a loss all the same. */

@@ -56,6 +56,7 @@ function settled({ task, attempt, files, seen }: Case): Settlement {
       nodesSay: "nothing",
       timeIsUp: false,
       requeueIsDue: false,
+      stallIsDue: false,
       ...seen,
     },
     TIMING,
@@ -159,6 +160,16 @@ describe("an attempt that its launcher has claimed", () => {
       { kind: "stop", why: "requeue" },
     ],
     [
+      "is told to stop when it makes no progress and is to go on from its checkpoint",
+      { attempt: RUNNING, files: { claim: CLAIM }, seen: { stallIsDue: true } },
+      { kind: "stop", why: "stalled" },
+    ],
+    [
+      "a requeue counts before a stall",
+      { attempt: RUNNING, files: { claim: CLAIM }, seen: { stallIsDue: true, requeueIsDue: true } },
+      { kind: "stop", why: "requeue" },
+    ],
+    [
       "a cancel counts before a requeue",
       { task: CANCEL, attempt: RUNNING, files: { claim: CLAIM }, seen: { requeueIsDue: true } },
       { kind: "stop", why: "cancel" },
@@ -223,7 +234,8 @@ const anyCase = fc.record({
   leaseStillMs: fc.nat(200_000),
   timeIsUp: fc.boolean(),
   requeueIsDue: fc.boolean(),
-  stop: fc.constantFrom(null, "cancel", "superseded", "deadline", "requeue"),
+  stallIsDue: fc.boolean(),
+  stop: fc.constantFrom(null, "cancel", "superseded", "deadline", "requeue", "stalled"),
   containment: fc.constantFrom<Claim["containment"]>("pidns", "userns", "group", "none"),
   nonce: fc.constantFrom("n1", "n2"),
 } as const);
@@ -267,7 +279,7 @@ describe("for everything that can be seen", () => {
       fc.property(anyCase, ({ task, attempt, stop, containment: _, nonce: __, ...seen }) => {
         const outcome = settled({ task, attempt, files: { stop }, seen });
         expect(["wait", "post_again", "submitted", "revoke"]).toContain(outcome.kind);
-        const asked = "cancelRequestedAt" in task || seen.timeIsUp || seen.requeueIsDue;
+        const asked = "cancelRequestedAt" in task || seen.timeIsUp || seen.requeueIsDue || seen.stallIsDue;
         const late = seen.unclaimedMs >= TIMING.startTimeoutMs;
         if (!asked && (seen.session === null || (seen.ray.kind === "unknown" && !late))) expect(outcome).toEqual({ kind: "wait" });
         if (outcome.kind === "post_again") expect(seen.session).toBe("session_1");

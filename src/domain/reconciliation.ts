@@ -19,6 +19,8 @@ export type Observation = {
   readonly timeIsUp: boolean;
   /** Set when the attempt is to stop now and its task to go back to the queue. */
   readonly requeueIsDue: boolean;
+  /** Set when it makes no progress and is to be stopped for that (docs/stalls.md). */
+  readonly stallIsDue: boolean;
 };
 
 export type Timing = {
@@ -65,7 +67,8 @@ export function settle(task: Task, attempt: Attempt, seen: Observation, timing: 
 function wantsStop(task: Task, seen: Observation): StopWhy | null {
   if (task.cancelRequestedAt !== null) return "cancel";
   if (seen.timeIsUp) return "deadline";
-  return seen.requeueIsDue ? "requeue" : null;
+  if (seen.requeueIsDue) return "requeue";
+  return seen.stallIsDue ? "stalled" : null;
 }
 
 function settleUnclaimed(task: Task, attempt: Attempt, seen: Observation, timing: Timing): Settlement {

@@ -276,7 +276,7 @@ export type Claim = {
   readonly at: string;
 };
 
-export type StopWhy = "cancel" | "superseded" | "deadline" | "requeue";
+export type StopWhy = "cancel" | "superseded" | "deadline" | "requeue" | "stalled";
 
 /** `result.json`: how a started attempt ended, written by its launcher after its whole process tree is dead. */
 export type AttemptResult = {

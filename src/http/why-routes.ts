@@ -104,7 +104,7 @@ function runningWire({ running, at }: Why): WhyWire["running"] {
     shares: pace.shares.map((one) => ({ ...one })),
     metric: metric === null ? null : { ...metric },
     end: end === null ? null : { low: instant(at + end.lowMs), high: instant(at + end.highMs) },
-    stalled: attempt.stalled ? "no new step for much longer than its steps take" : null,
+    stalled: running.stall,
     resumed_from: checkpointWire(attempt.resumedFrom),
   };
 }

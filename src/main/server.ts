@@ -131,6 +131,9 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     log,
     meters,
     failpoint: options.failpoint,
+    // Asked first in a pass of the loop, which begins when all is made.
+    paceOf: (taskId) => watch.paceOf(taskId),
+    stalls: settings.stalls,
     settings: {
       maxRunningTasks: settings.maxRunningTasks,
       retryIntervalMs: settings.retryIntervalMs,

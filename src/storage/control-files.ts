@@ -6,7 +6,7 @@ type Fields = { readonly [key: string]: unknown };
 
 const LEASE_BYTES = 256;
 const LEASE = /^(([0-9a-z]+) (\d{20}) \d+ (?:running|stopping)) ([0-9a-f]{8}) *\n$/;
-const STOP_WHYS: readonly string[] = ["cancel", "superseded", "deadline", "requeue"] satisfies StopWhy[];
+const STOP_WHYS: readonly string[] = ["cancel", "superseded", "deadline", "requeue", "stalled"] satisfies StopWhy[];
 const CLAIM_WHYS: readonly unknown[] = [null, "cancel", "start_timeout", "ray_lost"] satisfies Claim["why"][];
 const CONTAINMENTS: readonly string[] = ["pidns", "userns", "group", "none"] satisfies Claim["containment"][];
 const OUTCOMES: readonly string[] = ["exited", "stopped", "self_fenced", "not_started"] satisfies AttemptResult["outcome"][];

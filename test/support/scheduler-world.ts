@@ -48,6 +48,7 @@ export type LauncherScript = "hold" | "run" | "manual";
 export type WorldOptions = {
   readonly script?: LauncherScript;
   readonly settings?: Partial<SchedulerDeps["settings"]>;
+  readonly stalls?: Partial<SchedulerDeps["stalls"]>;
   /** Deadline of a call to Ray, in real time. */
   readonly rayTotalMs?: number;
   readonly nodes?: readonly { readonly name: string; readonly gpus: number; readonly cpus: number }[];
@@ -185,6 +186,8 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
       queueWait: (seconds) => void queueWaits.push(seconds),
     },
     failpoint: (name) => failpoint(name),
+    paceOf: () => null,
+    stalls: { factor: 10, minMs: 600_000, firstStepMs: 3_600_000, policy: "mark", ...options.stalls },
     settings: { ...SETTINGS, ...options.settings },
   };
   const makeLoop = (): SchedulerLoop => schedulerLoop(deps, "test");

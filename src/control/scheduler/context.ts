@@ -10,6 +10,9 @@ import type { CommandSource } from "../command-source.ts";
 import type { AttemptWatch } from "../../domain/node-evidence.ts";
 import type { PoolMemory } from "./pool-sight.ts";
 import type { HandOver, HealthyTime, Stillness } from "./memory.ts";
+import type { StallMemory } from "./stalls.ts";
+import type { RunPace } from "../../domain/insight/pace.ts";
+import type { StallLimits } from "../../domain/stall.ts";
 
 /** Named points at which a test ends the process or throws (docs/testing.md); does nothing in production. */
 export type FailpointName =
@@ -30,6 +33,9 @@ export type NodeSettings = {
   readonly cordonAfterFailures: number;
 };
 
+/** `resume`: a stalled attempt is stopped as an infrastructure loss, and the task goes on from its newest checkpoint. */
+export type StallSettings = StallLimits & { readonly policy: "mark" | "resume" };
+
 export type SchedulerDeps = {
   readonly store: Store;
   readonly files: JobFiles;
@@ -43,6 +49,9 @@ export type SchedulerDeps = {
   readonly log: Log;
   readonly meters: SchedulerMeters;
   readonly failpoint: Failpoint;
+  /** How fast a running task goes, as it was seen last; null = not seen yet. */
+  readonly paceOf: (taskId: string) => RunPace | null;
+  readonly stalls: StallSettings;
   readonly settings: SchedulerSettings & Timing & RetryPolicy & { readonly tickMs: number; readonly handOverMs: number } & NodeSettings;
 };
 
@@ -57,6 +66,7 @@ export type SchedulerMemory = {
   readonly toRemove: Map<string, number>;
   /** Submission ids whose disagreement with Ray has been written to the events already. */
   readonly disagreed: Set<string>;
+  readonly stalls: StallMemory;
   /** Where the next look into metrics.jsonl starts. */
   readonly metricOffsets: Map<string, number>;
   /** How long a running attempt had run when it was first seen, and the monotonic time of that look. */

@@ -6,6 +6,7 @@ import { pass } from "./pass.ts";
 import { type NodeSighting, poolMemory, sightings } from "./pool-sight.ts";
 import { messageOf } from "./settle-attempts.ts";
 import { SIGN_EVERY_MS, withSignsOfLife } from "./signs-of-life.ts";
+import { stallMemory } from "./stalls.ts";
 
 /** What the loop last saw, for /nodes, /queue, :plan and /readyz; `at` is monotonic. */
 export type LoopView = {
@@ -37,6 +38,7 @@ export function schedulerLoop(deps: SchedulerDeps, owner: string): SchedulerLoop
     watches: new Map(),
     toRemove: new Map(),
     disagreed: new Set(),
+    stalls: stallMemory(),
     metricOffsets: new Map(),
     running: new Map(),
   };

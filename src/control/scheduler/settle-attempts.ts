@@ -2,14 +2,16 @@
 import { afterAttempt, isLoss, neverStartedInRow } from "../../domain/after-attempt.ts";
 import { type Ending, type Observation, settle } from "../../domain/reconciliation.ts";
 import type { Hold } from "../../domain/capacity.ts";
-import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task, Waiting } from "../../domain/types.ts";
+import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task } from "../../domain/types.ts";
 import type { NewTaskEvent } from "../../domain/types.ts";
 import { eachBounded, isGone, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { follow, showWaiting } from "./follow.ts";
 import { postAttempt, submittedChange } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
 import { requeueDone, requeueDue } from "./requeue.ts";
-import { endQuarantine, quarantine } from "./quarantine.ts";
+import { quarantine } from "./quarantine.ts";
+import { noteHead, stallEndsIt } from "./stalls.ts";
 import { isTimeUp } from "./time-limits.ts";
 import { askNodes } from "./watch.ts";
 
@@ -38,6 +40,7 @@ export async function settleAttempts(
   signal: AbortSignal,
 ): Promise<boolean> {
   let moved = false;
+  noteHead(memory, world.head);
   await eachBounded(live, AT_ONCE, async ([task, attempt]) => {
     try {
       moved = (await settleOne(deps, memory, epoch, task, attempt, world, signal)) || moved;
@@ -52,7 +55,7 @@ export async function settleAttempts(
   });
   const open = new Set(live.map(([, attempt]) => attempt.submissionId));
   memory.still.forget(open);
-  for (const map of [memory.metricOffsets, memory.running, memory.watches])
+  for (const map of [memory.metricOffsets, memory.running, memory.watches, memory.stalls.attempts])
     for (const key of map.keys()) if (!open.has(key)) map.delete(key);
   return moved;
 }
@@ -89,6 +92,7 @@ async function settleOne(
     nodesSay: word.kind,
     timeIsUp: await isTimeUp(deps, memory, task),
     requeueIsDue: requeue.isDue,
+    stallIsDue: stallEndsIt(deps, memory, attempt),
   };
   return act(deps, memory, epoch, requeue.task, attempt, seen, word.text, world, signal);
 }
@@ -106,6 +110,7 @@ function endUnseen(deps: SchedulerDeps, memory: SchedulerMemory, epoch: number, 
     nodesSay: "nothing",
     timeIsUp: false,
     requeueIsDue: false,
+    stallIsDue: false,
   };
   return end(deps, memory, epoch, task, attempt, { kind: "lost", evidence: "operator" }, seen);
 }
@@ -131,7 +136,7 @@ async function act(
   const settlement = settle(task, attempt, seen, deps.settings);
   switch (settlement.kind) {
     case "wait":
-      await follow(deps, memory, epoch, task, attempt, seen, world);
+      await follow(deps, memory, epoch, task, attempt, seen, world.head);
       return false;
     case "post_again":
       // Not worth another pass at once: a Ray that accepts the job and then denies it would be asked without a pause.
@@ -203,45 +208,6 @@ function nodeOf(ray: RayJobView, world: World): string | null {
   return world.nodes?.find((node) => node.rayNodeId === ray.nodeId)?.node ?? null;
 }
 
-/** A running attempt: progress, and Ray's contradiction noted once. Quarantine ends when the lease is seen to move again. */
-async function follow(
-  deps: SchedulerDeps,
-  memory: SchedulerMemory,
-  epoch: number,
-  task: Task,
-  attempt: Attempt,
-  seen: Observation,
-  world: World,
-): Promise<void> {
-  if (attempt.state !== "RUNNING") {
-    if (world.head.kind === "down")
-      await showWaiting(deps, epoch, task, {
-        code: "head_lost",
-        text: "Ray's head does not answer; the attempt is followed through its files",
-        details: {},
-        until: null,
-      });
-    else if (task.waiting !== null) await write(deps, epoch, task, { patch: { waiting: null } });
-    return;
-  }
-  if (attempt.quarantined) return endQuarantine(deps, memory, epoch, task, attempt);
-  const rayEnded = seen.ray.kind === "found" && seen.ray.status !== "PENDING" && seen.ray.status !== "RUNNING";
-  if (rayEnded && seen.ray.kind === "found" && !memory.disagreed.has(attempt.submissionId)) {
-    memory.disagreed.add(attempt.submissionId);
-    const reason = {
-      code: "ray_disagrees",
-      text: `Ray says ${seen.ray.status}, but no result is written; waiting for the launcher's word`,
-    };
-    await write(deps, epoch, task, {
-      events: [{ ...SYSTEM, attempt: attempt.attempt, type: "ray_disagrees", reason, data: { message: seen.ray.message.slice(0, 500) } }],
-    });
-    return;
-  }
-  const progress = await readProgress(deps, memory, task, attempt);
-  if (progress !== null || task.waiting !== null)
-    await write(deps, epoch, task, { patch: { waiting: null, ...(progress === null ? {} : { progress }) } });
-}
-
 async function end(
   deps: SchedulerDeps,
   memory: SchedulerMemory,
@@ -285,7 +251,7 @@ async function end(
       ...(ended ? { endedAt } : requeueDone(task)),
     },
     events: [event, { ...event, type: "attempt_ended", data }],
-    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, endedAt } },
+    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, stalled: false, endedAt } },
   });
   if (!applied(done)) return false;
   deps.meters.attemptEnded(outcome.attempt.state);
@@ -311,11 +277,6 @@ async function logTail(deps: SchedulerDeps, userId: string, submissionId: string
     );
     return "";
   }
-}
-
-async function showWaiting(deps: SchedulerDeps, epoch: number, task: Task, waiting: Waiting): Promise<void> {
-  if (task.waiting?.code === waiting.code) return;
-  await write(deps, epoch, task, { patch: { waiting } });
 }
 
 function applied(outcome: { readonly kind: string }): boolean {
