@@ -42,8 +42,6 @@ export type WhyRunning = {
   readonly pace: RunPace;
   readonly metric: MetricChange | null;
   readonly end: EtaRange | null;
-  /** Why it counts as stalled; null = it does not. */
-  readonly stall: string | null;
 };
 
 export type Again = { readonly resumesFrom: Checkpoint | null; readonly text: string };
@@ -78,7 +76,6 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   const latest = attempts.at(-1) ?? null;
   const line = attempts.length === 0 ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
   const metric = line === null ? null : metricChange(task, line);
-  const told = await notableEvents(deps.store, task);
   const hasEnded = isTerminal(task.state);
   const again = hasEnded && task.state !== "SUCCEEDED" ? await orNote("the checkpoints", null, () => whereAgain(deps, task)) : null;
   return {
@@ -86,10 +83,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
     at: deps.clock.now(),
     attempts,
     waiting: isWaiting(task.state) ? await waitingOf(deps, task) : null,
-    running:
-      isLive(task.state) && latest !== null
-        ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric, told.stall))
-        : null,
+    running: isLive(task.state) && latest !== null ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric)) : null,
     failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, latest, orNote),
     ended: hasEnded
       ? {
@@ -102,7 +96,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
         }
       : null,
     again,
-    alerts: told.alerts,
+    alerts: await alertEvents(deps.store, task),
     notes,
   };
 }
@@ -122,16 +116,9 @@ async function waitingOf({ store, forecast, pool }: WhyDeps, task: Task): Promis
   };
 }
 
-async function runningOf(
-  deps: WhyDeps,
-  task: Task,
-  attempt: Attempt,
-  metric: MetricChange | null,
-  stall: string | null,
-): Promise<WhyRunning> {
+async function runningOf(deps: WhyDeps, task: Task, attempt: Attempt, metric: MetricChange | null): Promise<WhyRunning> {
   const pace = await deps.insight.pace(task, attempt);
-  const text = attempt.stalled ? (stall ?? "no new step for much longer than its steps take") : null;
-  return { attempt, pace, metric, end: taskEnd(pace, deps.clock.now()), stall: text };
+  return { attempt, pace, metric, end: taskEnd(pace, deps.clock.now()) };
 }
 
 type OrNote = <T>(what: string, none: T, read: () => Promise<T>) => Promise<T>;
@@ -174,18 +161,14 @@ function metricChange({ workload }: Task, line: Series): MetricChange | null {
   return null;
 }
 
-/** The newest alert of each kind, and what was said of the newest stall. */
-async function notableEvents(store: Store, task: Task): Promise<{ readonly alerts: readonly TaskEvent[]; readonly stall: string | null }> {
+/** The newest of each kind, of attempts: what somebody did to the task (held, released) is no sign of its training. */
+async function alertEvents(store: Store, task: Task): Promise<readonly TaskEvent[]> {
   const out = new Map<string, TaskEvent>();
-  let stall: string | null = null;
   for (let after = 0; ;) {
     const page = await store.tasks.events(task.taskId, after, EVENTS_A_PAGE);
-    for (const event of page.rows) {
-      if (event.type === "alert") out.set(event.reason?.code ?? "", event);
-      if (event.type === "stalled") stall = event.reason?.text ?? null;
-    }
+    for (const event of page.rows) if (event.type === "alert" && event.attempt !== null) out.set(event.reason?.code ?? "", event);
     const last = page.rows.at(-1);
-    if (!page.hasMore || last === undefined) return { alerts: [...out.values()], stall };
+    if (!page.hasMore || last === undefined) return [...out.values()];
     after = last.seq;
   }
 }

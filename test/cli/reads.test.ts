@@ -16,13 +16,14 @@ const progress = {
   metric: { key: "critic/score/mean", value: 0.31234 },
   updated_at: "2026-08-01T11:59:00.000Z",
 };
+const ends = { start_at_low: null, start_at_high: null, end_at_low: "2026-08-01T12:05:00.000Z", end_at_high: "2026-08-01T12:20:00.000Z" };
 const page = (count: number, from: number, next: string | null) => ({
   json: { tasks: Array.from({ length: count }, (_, at) => summaryWire({ task_id: `${TASK_ID}${from + at}` })), next_cursor: next },
 });
 
 test("list shows a row a task with what is worth knowing of its state", async () => {
   const tasks = [
-    summaryWire({ state: "RUNNING", started_at: "2026-08-01T11:57:00.000Z", progress }),
+    summaryWire({ state: "RUNNING", started_at: "2026-08-01T11:57:00.000Z", progress, estimate: ends }),
     summaryWire({ state: "PENDING_RESOURCES", waiting, name: "big" }),
     summaryWire({ state: "FAILED", failure, started_at: "2026-08-01T11:00:00.000Z", ended_at: "2026-08-01T11:30:00.000Z" }),
     summaryWire({ held: true }),
@@ -32,7 +33,7 @@ test("list shows a row a task with what is worth knowing of its state", async ()
   expect(await cli.run("ls")).toBe(0);
   const [head, ...rows] = cli.stdout().trimEnd().split("\n");
   expect(head).toMatch(/^TASK +STATE +NAME +USER +CREATED +RAN +NOTE$/);
-  expect(rows[0]).toMatch(/RUNNING .*alice +5m ago +3m +step 12\/100 critic\/score\/mean=0\.312$/);
+  expect(rows[0]).toMatch(/RUNNING .*alice +5m ago +3m +step 12\/100 critic\/score\/mean=0\.312, ends in 5m to in 20m$/);
   expect(rows[1]).toMatch(/PENDING_RESOURCES +big .*needs 2 × 4 free GPUs/);
   expect(rows[2]).toMatch(/FAILED .* 30m +cuda_oom: a worker ran out/);
   expect(rows[3]).toMatch(/held$/);

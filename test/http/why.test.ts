@@ -42,6 +42,8 @@ async function change(to: TaskState | null, patch: object): Promise<void> {
 }
 
 test("a waiting task: the reason, its place, what each node lacks, and what would help", async () => {
+  await world.call("POST", `/api/v2/tasks/${id}:hold`, alice);
+  await world.call("POST", `/api/v2/tasks/${id}:release`, alice);
   const waiting = { code: "no_capacity", text: "needs 1 GPU, 0 are free", details: {}, until: null } as const;
   await change(null, { waiting });
   const node = {
@@ -60,7 +62,7 @@ test("a waiting task: the reason, its place, what each node lacks, and what woul
   expect(answer.headline).toMatch(/^It waits for 1 GPU of one node, next in the queue: needs 1 GPU, 0 are free\.$/);
   expect(answer.waiting).toMatchObject({ code: "no_capacity", position: 1, per_node: [{ node: "w-1", gpus_free: 0, fits: false }] });
   expect(answer.waiting?.sooner.join("\n")).toContain("ask for less");
-  expect([answer.running, answer.failed, answer.ended, answer.again]).toEqual([null, null, null, null]);
+  expect([answer.running, answer.failed, answer.ended, answer.again, answer.alerts]).toEqual([null, null, null, null, []]);
 });
 
 test("a running task: step, rate, shares, the metric's way and a range for its end", async () => {

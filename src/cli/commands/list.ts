@@ -72,7 +72,7 @@ function taskTable(session: Session, tasks: readonly TaskSummaryWire[]): string 
     ...(owners.size > 1 ? [task.user_id] : []),
     relativeTime(task.created_at, now),
     spanText(task.started_at, task.ended_at, now),
-    noteText(task),
+    noteText(task, now),
   ]);
   const columns = [
     { title: "TASK", min: 12, keep: "end" as const },

@@ -15,12 +15,13 @@ export function progressText(task: TaskSummaryWire): string {
 }
 
 /** The one thing worth knowing of a task in its state: why it waits, how far it is, why it failed. */
-export function noteText(task: TaskSummaryWire): string {
+export function noteText(task: TaskSummaryWire, now: number): string {
   if (task.failure !== null) return `${task.failure.label}: ${task.failure.text}`;
   if (task.cancel_requested && task.ended_at === null) return "cancel requested";
   if (task.held && task.ended_at === null) return "held";
   if (task.waiting !== null) return task.waiting.text;
-  return progressText(task);
+  const [progress, end] = [progressText(task), task.ended_at === null ? endEstimate(task, now) : ""];
+  return progress === "" || end === "" ? progress : `${progress}, ends ${end}`;
 }
 
 /** An instant less than this ahead is now. */

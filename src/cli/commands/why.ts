@@ -32,11 +32,10 @@ function metricText(metric: { key: string; first: number; last: number; best: nu
 }
 
 function waitingPairs(waiting: NonNullable<WhyWire["waiting"]>, now: number): readonly Pair[] {
-  const nodes = waiting.per_node
-    .slice(0, SHOWN_NODES)
-    .map(
-      (node) => `${node.node}: ${node.fits ? "fits" : (node.why ?? "does not fit")} (${node.gpus_free} GPUs, ${node.cpus_free} CPUs free)`,
-    );
+  const nodes = waiting.per_node.slice(0, SHOWN_NODES).map(({ node, fits, why, gpus_free, cpus_free }) => {
+    const free = `${gpus_free} GPUs and ${cpus_free} CPUs free`;
+    return `${node}: ${fits ? `fits, ${free}` : (why ?? `does not fit, ${free}`)}`;
+  });
   const more = waiting.per_node.length - nodes.length;
   return [
     ["waits", visible(`${waiting.text} [${waiting.code}]`)],
