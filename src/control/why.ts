@@ -42,6 +42,8 @@ export type WhyRunning = {
   readonly pace: RunPace;
   readonly metric: MetricChange | null;
   readonly end: EtaRange | null;
+  /** Why it counts as stalled; null = it does not. */
+  readonly stall: string | null;
 };
 
 export type Again = { readonly resumesFrom: Checkpoint | null; readonly text: string };
@@ -76,6 +78,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   const latest = attempts.at(-1) ?? null;
   const line = attempts.length === 0 ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
   const metric = line === null ? null : metricChange(task, line);
+  const told = await notableEvents(deps.store, task);
   const hasEnded = isTerminal(task.state);
   const again = hasEnded && task.state !== "SUCCEEDED" ? await orNote("the checkpoints", null, () => whereAgain(deps, task)) : null;
   return {
@@ -83,7 +86,10 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
     at: deps.clock.now(),
     attempts,
     waiting: isWaiting(task.state) ? await waitingOf(deps, task) : null,
-    running: isLive(task.state) && latest !== null ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric)) : null,
+    running:
+      isLive(task.state) && latest !== null
+        ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric, told.stall))
+        : null,
     failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, latest, orNote),
     ended: hasEnded
       ? {
@@ -96,7 +102,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
         }
       : null,
     again,
-    alerts: await alertEvents(deps.store, task),
+    alerts: told.alerts,
     notes,
   };
 }
@@ -116,9 +122,16 @@ async function waitingOf({ store, forecast, pool }: WhyDeps, task: Task): Promis
   };
 }
 
-async function runningOf(deps: WhyDeps, task: Task, attempt: Attempt, metric: MetricChange | null): Promise<WhyRunning> {
+async function runningOf(
+  deps: WhyDeps,
+  task: Task,
+  attempt: Attempt,
+  metric: MetricChange | null,
+  stall: string | null,
+): Promise<WhyRunning> {
   const pace = await deps.insight.pace(task, attempt);
-  return { attempt, pace, metric, end: taskEnd(pace, deps.clock.now()) };
+  const text = attempt.stalled ? (stall ?? "no new step for much longer than its steps take") : null;
+  return { attempt, pace, metric, end: taskEnd(pace, deps.clock.now()), stall: text };
 }
 
 type OrNote = <T>(what: string, none: T, read: () => Promise<T>) => Promise<T>;
@@ -161,14 +174,18 @@ function metricChange({ workload }: Task, line: Series): MetricChange | null {
   return null;
 }
 
-/** The newest of each kind, of attempts: what somebody did to the task (held, released) is no sign of its training. */
-async function alertEvents(store: Store, task: Task): Promise<readonly TaskEvent[]> {
+/** The newest alert of each kind, of attempts (what somebody did to the task is no sign of its training), and what was said of the newest stall. */
+async function notableEvents(store: Store, task: Task): Promise<{ readonly alerts: readonly TaskEvent[]; readonly stall: string | null }> {
   const out = new Map<string, TaskEvent>();
+  let stall: string | null = null;
   for (let after = 0; ;) {
     const page = await store.tasks.events(task.taskId, after, EVENTS_A_PAGE);
-    for (const event of page.rows) if (event.type === "alert" && event.attempt !== null) out.set(event.reason?.code ?? "", event);
+    for (const event of page.rows) {
+      if (event.type === "alert" && event.attempt !== null) out.set(event.reason?.code ?? "", event);
+      if (event.type === "stalled") stall = event.reason?.text ?? null;
+    }
     const last = page.rows.at(-1);
-    if (!page.hasMore || last === undefined) return [...out.values()];
+    if (!page.hasMore || last === undefined) return { alerts: [...out.values()], stall };
     after = last.seq;
   }
 }
