@@ -41,6 +41,8 @@ export type CommandSource = {
     attempt: number,
     raySession: string | null,
     resume: Attempt["resumedFrom"],
+    /** When the task's time is over, as far as it can be known at the start of this attempt; null = it has no limit. */
+    deadline: number | null,
   ) => Promise<Command>;
   readonly list: () => Promise<readonly ProfileView[]>;
 };

@@ -119,7 +119,7 @@ async function plan(deps: HttpDeps, call: Call<"planTask">): Promise<Answer> {
   const now = deps.clock.now();
   const taskId = formatTaskId(submission.userId, submission.spec.workload, now, "00000000");
   const task = newTask(taskId, submission, admitted, now);
-  const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null, null);
+  const command = await deps.commands.build(task, formatSubmissionId(taskId, 1), 1, null, null, null);
   const estimate = (await deps.forecast.estimates(task)).get(taskId);
   const view = deps.loop.view();
   const nodes = view.head?.kind === "up" ? view.nodes : null;

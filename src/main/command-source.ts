@@ -77,7 +77,7 @@ export function commandSource(
         warnings,
       };
     },
-    build: async (task, submissionId, attempt, raySession, resume) => {
+    build: async (task, submissionId, attempt, raySession, resume, deadline) => {
       const profile = findProfile(task.profile, await load());
       if (profile === undefined)
         throw new AppError("unknown_profile", `profile ${task.profile.name} is gone; profiles are never deleted while tasks use them`);
@@ -94,6 +94,7 @@ export function commandSource(
         python: settings.python,
         platformDirs: [toWorker(settings.modulesDir)],
         graceS: settings.graceS,
+        deadline,
       });
       const { spec } = task;
       const paths = [
@@ -119,7 +120,7 @@ export function commandSource(
           beat_s: settings.beatS,
           self_fence_s: settings.selfFenceS,
           grace_s: settings.graceS,
-          deadline: null,
+          deadline: deadline === null ? null : new Date(deadline).toISOString(),
           root: settings.workerRoot,
           ray_session: raySession,
           check_paths: paths.map(toWorker),

@@ -307,13 +307,13 @@ function commandSource(root: string, broken: ReadonlyMap<string, Error>): Comman
   return {
     choose: () => Promise.reject(new Error("tasks of this world come with their profile")),
     list: () => Promise.resolve([]),
-    build: (task, submissionId, attempt, _session, resume) => {
+    build: (task, submissionId, attempt, _session, resume, deadline) => {
       const error = broken.get(task.taskId);
       if (error !== undefined) return Promise.reject(error);
       const jobDir = `${root}/users/${task.userId}/jobs/${submissionId}`;
       const command: Command = {
         argv: ["true", ...(resume === null ? [] : [`resume ${resume.submissionId} ${resume.step}`])],
-        env: { VERLPOOL_ATTEMPT: submissionId },
+        env: { VERLPOOL_ATTEMPT: submissionId, ...(deadline === null ? {} : { DEADLINE: String(deadline) }) },
         needs: { nodes: 1, gpusPerNode: 1, cpusPerNode: 1 },
         profileText: "{}\n",
         cwd: jobDir,

@@ -44,6 +44,7 @@ export function inputFor(profile: Profile, changes: Partial<CommandInput> = {}):
     python: "python3",
     platformDirs: ["/srv/pool/common/verlpool/platform/x"],
     graceS: 20,
+    deadline: null,
     ...changes,
   };
 }

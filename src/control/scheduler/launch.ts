@@ -5,6 +5,7 @@ import type { Attempt, Failure, NewTaskEvent, Placement, Task } from "../../doma
 import type { SubmitOutcome } from "../ports.ts";
 import { isGone, type SchedulerDeps, write } from "./context.ts";
 import { resumePoint } from "./resume.ts";
+import { timeIsUpAt } from "./time-limits.ts";
 
 /** `null` when the decision was stale or the task could not be built (it is FAILED then, with the reason). */
 export async function launch(
@@ -20,7 +21,8 @@ export async function launch(
   const submissionId = formatSubmissionId(task.taskId, attempt);
   if (previous?.state === "LOST") await tellSuperseded(deps, previous);
   const resume = await resumePoint(deps, task, attempt);
-  const command = await buildOrFail(deps, epoch, task, { submissionId, attempt, resumedFrom: resume.from }, session);
+  const built: Built = { submissionId, attempt, resumedFrom: resume.from, createdAt: deps.clock.now() };
+  const command = await buildOrFail(deps, epoch, task, built, session);
   if (command === null) return null;
   await deps.files.prepare({
     userId: task.userId,
@@ -48,7 +50,7 @@ export async function launch(
   });
   if (outcome.kind === "stale") return null;
   deps.failpoint("after_claim_commit");
-  return postAttempt(deps, epoch, outcome.task, { submissionId, attempt, resumedFrom: resume.from }, session, signal);
+  return postAttempt(deps, epoch, outcome.task, built, session, signal);
 }
 
 async function tellSuperseded(deps: SchedulerDeps, previous: Attempt): Promise<void> {
@@ -59,11 +61,16 @@ async function tellSuperseded(deps: SchedulerDeps, previous: Attempt): Promise<v
   }
 }
 
-type Built = Pick<Attempt, "attempt" | "submissionId" | "resumedFrom">;
+type Built = Pick<Attempt, "attempt" | "submissionId" | "resumedFrom" | "createdAt">;
+
+async function build(deps: SchedulerDeps, task: Task, { attempt, submissionId, resumedFrom, createdAt }: Built, session: string | null) {
+  const deadline = await timeIsUpAt(deps, task, attempt, createdAt);
+  return deps.commands.build(task, submissionId, attempt, session, resumedFrom, deadline);
+}
 
 async function buildOrFail(deps: SchedulerDeps, epoch: number, task: Task, attempt: Built, session: string) {
   try {
-    return await deps.commands.build(task, attempt.submissionId, attempt.attempt, session, attempt.resumedFrom);
+    return await build(deps, task, attempt, session);
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const failure: Failure = {
@@ -97,11 +104,12 @@ export async function postAttempt(
   deps: SchedulerDeps,
   epoch: number,
   task: Task,
-  { submissionId, attempt, resumedFrom }: Built,
+  built: Built,
   session: string | null,
   signal: AbortSignal,
 ): Promise<SubmitOutcome | null> {
-  const command = await deps.commands.build(task, submissionId, attempt, session, resumedFrom);
+  const { submissionId, attempt } = built;
+  const command = await build(deps, task, built, session);
   deps.failpoint("during_post");
   const outcome = await deps.ray.submit(
     {

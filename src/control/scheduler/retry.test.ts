@@ -1,7 +1,7 @@
 /** What comes after an attempt that failed: another attempt, a wait, or the end; and limits in time. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AppError } from "../../domain/app-error.ts";
-import { makeSchedulerWorld, type SchedulerWorld, type Start } from "../../../test/support/scheduler-world.ts";
+import { makeSchedulerWorld, readJobFile, type SchedulerWorld, type Start } from "../../../test/support/scheduler-world.ts";
 import { BY_ADMIN } from "../../../test/support/audit-samples.ts";
 import { holdTask, releaseTask } from "../change-task.ts";
 import type { NewTask } from "../ports.ts";
@@ -160,6 +160,23 @@ describe("limits in time", () => {
       await world.passFor(5_000);
     }
     expect(second.launcher.stopSeen()).toBe("deadline");
+  });
+
+  it("each attempt is told when the task's time will be over: what ran before counts, and the earlier of two limits", async () => {
+    const deadline = world.clock.now() + 130_000;
+    const { taskId, start } = await running({ maxRuntimeMs: 100_000, deadline });
+    const told = (attempt: number): number =>
+      Number(JSON.parse(readJobFile(world, `${taskId}--a0${attempt}`, "config/env.json"))["DEADLINE"]);
+    const [first] = await world.attempts(taskId);
+    expect(told(1)).toBe((first?.createdAt ?? 0) + 100_000);
+    start.launcher.beat();
+    await world.passFor(20_000);
+    start.finish({ outcome: "self_fenced", exit_code: null, signal: "SIGKILL" });
+    await world.passUntil(() => world.starts.length === 2, 5_000);
+    const [ended, second] = await world.attempts(taskId);
+    const ran = (ended?.endedAt ?? 0) - (ended?.startedAt ?? 0);
+    expect(ran).toBeGreaterThanOrEqual(20_000);
+    expect(told(2)).toBe(Math.min(deadline, (second?.createdAt ?? 0) + 100_000 - ran));
   });
 
   it("deadline: a waiting task fails when it passes, and never starts", async () => {

@@ -13,6 +13,14 @@ export async function isTimeUp(deps: Pick<SchedulerDeps, "store" | "clock">, mem
   return ran >= task.maxRuntimeMs;
 }
 
+/** When the time of an attempt that is made at `from` will be over, if it starts at once; null = it has no limit. */
+export async function timeIsUpAt(deps: Pick<SchedulerDeps, "store">, task: Task, attempt: number, from: number): Promise<number | null> {
+  if (task.maxRuntimeMs === null) return task.deadline;
+  const before = (await deps.store.tasks.attempts(task.taskId)).filter((other) => other.attempt < attempt);
+  const ran = before.reduce((sum, { startedAt, endedAt }) => sum + Math.max(0, (endedAt ?? from) - (startedAt ?? endedAt ?? from)), 0);
+  return Math.min(task.deadline ?? Infinity, from + task.maxRuntimeMs - ran);
+}
+
 /** Of a running attempt, the wall clock says only how long it ran before this server first saw it: later jumps of that clock end no task. */
 function ranMs({ clock }: Pick<SchedulerDeps, "clock">, memory: Memory, attempt: Attempt): number {
   if (attempt.startedAt === null) return 0;

@@ -144,6 +144,25 @@ describe("the environment", () => {
     expect(env).toMatchObject({ VERL_USE_EXTERNAL_MODULES: "verlpool_driver", VERLPOOL_DRIVER_DEVICE: "cpu" });
   });
 
+  it("tells verl when the task's time is over, so that it saves before, and lets 0.9's trainer look at it", () => {
+    const deadline = Date.parse("2026-01-02T03:04:05.678Z");
+    const NAME = "MLP_CURRENT_CAPACITY_BLOCK_EXPIRATION_TIMESTAMP";
+    const of = (name: string, verl: string, saveFreq = 10): { readonly [key: string]: string } => {
+      const profile = builtin(name, verl);
+      return buildCommand(inputFor(profile, { deadline, spec: specFor(profile, { saveFreq }) })).env;
+    };
+    expect(of("grpo", "0.9")).toMatchObject({
+      [NAME]: "1767323045",
+      VERL_USE_EXTERNAL_MODULES: "verlpool_isolation,verlpool_deadline",
+    });
+    expect(of("ppo", "0.8")[NAME]).toBe("1767323045");
+    expect(of("ppo", "0.8")).not.toHaveProperty("VERL_USE_EXTERNAL_MODULES");
+    for (const env of [of("sft", "0.9"), of("ppo", "0.9", -1)]) {
+      expect(env).not.toHaveProperty(NAME);
+      expect(env["VERL_USE_EXTERNAL_MODULES"]).not.toContain("deadline");
+    }
+  });
+
   it("loads no isolation module where the task runs alone", () => {
     expect(buildCommand(inputFor(builtin("ppo", "0.8"))).env).not.toHaveProperty("VERL_USE_EXTERNAL_MODULES");
   });

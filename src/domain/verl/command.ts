@@ -24,6 +24,8 @@ export type CommandInput = {
   readonly platformDirs: readonly string[];
   /** Seconds that the launcher grants between TERM and KILL. */
   readonly graceS: number;
+  /** When its time is over, in epoch milliseconds: verl is to save before; null = it has no limit. */
+  readonly deadline: number | null;
 };
 
 export type Command = { readonly argv: readonly string[]; readonly env: { readonly [key: string]: string }; readonly needs: Needs };
@@ -104,20 +106,34 @@ function override(key: string, value: Setting): string {
   return `${key}=${encoded.text}`;
 }
 
-/** Our own Python modules that verl imports (src/python): RL beside other tasks needs its own TransferQueue, an SFT driver its own device. */
-function platformModules({ spec, profile }: CommandInput): readonly string[] {
+/**
+ * Our own Python modules that verl imports (src/python): RL beside other tasks needs its own TransferQueue, an SFT driver its own device, and
+ * 0.9's trainer does not look at a time limit by itself.
+ */
+function platformModules(input: CommandInput): readonly string[] {
+  const { spec, profile } = input;
   if (spec.workload === "sft") return ["verlpool_driver"];
-  return profile.exclusive ? [] : ["verlpool_isolation"];
+  const minor = verlMinor(input.verlVersion);
+  const looks = minor !== null && compareVersions(minor, "0.9") < 0;
+  return [...(profile.exclusive ? [] : ["verlpool_isolation"]), ...(savesBefore(input) === null || looks ? [] : ["verlpool_deadline"])];
+}
+
+/** The instant before which RL is to save, in epoch seconds. SFT has no such look in any release, and what never saves has nothing to save. */
+function savesBefore({ spec, deadline }: CommandInput): number | null {
+  return deadline === null || spec.workload === "sft" || spec.saveFreq <= 0 ? null : Math.floor(deadline / 1000);
 }
 
 function environment(input: CommandInput): { readonly [key: string]: string } {
   const { profile, toWorker } = input;
   const own = Object.entries(profile.env).map(([key, value]) => [key, isUnderCommon(value) ? toWorker(value) : value] as const);
   const { VERL_USE_EXTERNAL_MODULES: named, ...rest } = Object.fromEntries(own);
+  const limit = savesBefore(input);
   const modules = [...(named ?? "").split(",").filter(Boolean), ...platformModules(input)];
   return {
     ...rest,
     ...(modules.length > 0 ? { VERL_USE_EXTERNAL_MODULES: [...new Set(modules)].join(",") } : {}),
+    // verl's own name for it (utils/checkpoint/checkpoint_manager.py, should_save_ckpt_esi).
+    ...(limit === null ? {} : { MLP_CURRENT_CAPACITY_BLOCK_EXPIRATION_TIMESTAMP: String(limit) }),
     VERLPOOL_TASK_ID: input.taskId,
     VERLPOOL_ATTEMPT: input.submissionId,
     VERLPOOL_DRIVER_DEVICE: input.spec.trainerDevice ?? profile.device,
