@@ -28,6 +28,13 @@ Key 'nope' is not in struct`,
     log: `FileNotFoundError: Reward function file '/private/common/rewards/mine.py' not found.`,
     not: `using customized reward function 'compute_score' from '/private/common/rewards/mine.py'`,
   },
+  "tokenizer-not-there": {
+    from: "transformers 5, by verl 0.9.1 with a folder above the model's",
+    log: `Error in call to target 'verl.workers.config.model.HFModelConfig':
+ValueError("Couldn't instantiate the backend tokenizer from one of: \\n(1) a \`tokenizers\` library serialization file, \\n(2) a slow tokenizer instance to convert or \\n(3) an equivalent slow tokenizer class to instantiate and convert.")
+full_key: model`,
+    not: `the prompt asks: Couldn't instantiate the backend tokenizer from one of these?`,
+  },
   "model-path-wrong": {
     from: "transformers 4.57 hub.py",
     log: `OSError: Incorrect path_or_model_id: '/private/common/models/nope'. Please provide either the path to a local folder or the repo_id of a model on the Hub.`,

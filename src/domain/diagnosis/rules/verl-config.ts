@@ -174,6 +174,16 @@ export const VERL_CONFIG: readonly Rule[] = [
     fix: "Check model_id: a folder under /private/common/models with config.json, tokenizer and weights, or a repository that lies in /private/common/hf (verlpool catalog; verlpool model pull ID).",
   },
   {
+    id: "tokenizer-not-there",
+    label: "config_invalid_value",
+    strength: "cause",
+    needles: ["couldn't instantiate the backend tokenizer"],
+    pattern: /ValueError(?:: |\(["'])Couldn't instantiate the backend tokenizer from one of/,
+    blame: "user",
+    why: "The model's folder holds no tokenizer that can be read: it is not a model's own folder (but one above it, or empty), or its tokenizer wants a package that is not installed.",
+    fix: "Check model_id: the folder itself must hold config.json, tokenizer.json and the weights (verlpool catalog). A tokenizer.model without tokenizer.json needs sentencepiece or tiktoken in the profile's environment.",
+  },
+  {
     id: "verl-config-check",
     label: "config_invalid_value",
     strength: "symptom",
