@@ -1,6 +1,6 @@
 /** Debian's Chromium, driven over CDP, with an eye on everything a page must never do. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
 const PLACES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -63,12 +63,10 @@ export async function signIn(page: Page, token: string, path = "/"): Promise<voi
   await page.getByRole("button", { name: "Sign out" }).waitFor();
 }
 
-const AXE = join(import.meta.dirname, "../../node_modules/axe-core/axe.min.js");
-
 /** What axe finds wrong, by the rules of WCAG 2.2 A and AA and its own best practices: rule, and where. */
 export async function axeViolations(page: Page): Promise<readonly string[]> {
   // Through CDP, which no policy of the page holds back.
-  await page.evaluate(readFileSync(AXE, "utf8"));
+  await page.evaluate(axe.source);
   const result = await page.evaluate(() =>
     (globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResult> } }).axe.run({
       runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],

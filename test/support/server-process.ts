@@ -25,6 +25,8 @@ export type ServerStart = {
   readonly rayAddress: string | null;
   readonly failpoint?: string;
   readonly env?: { readonly [name: string]: string };
+  /** Absent = a free one. */
+  readonly port?: string;
 };
 
 const started: ChildProcess[] = [];
@@ -40,7 +42,7 @@ function compiled(): { readonly [name: string]: string } {
 export async function startServerProcess(options: ServerStart): Promise<ServerProcess> {
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", CLI, "server", "--dev", "--root", options.root, "--port", "0"],
+    ["--disable-warning=ExperimentalWarning", CLI, "server", "--dev", "--root", options.root, "--port", options.port ?? "0"],
     {
       env: {
         PATH: process.env["PATH"] ?? "/usr/bin:/bin",

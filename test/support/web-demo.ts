@@ -116,7 +116,7 @@ export function demoLog(steps: number): string {
 }
 
 const OOM: Failure = {
-  label: "gpu_oom",
+  label: "cuda_oom_train",
   blame: "config",
   retryable: false,
   text: "CUDA out of memory while the actor was updated: 2.41 GiB wanted, 1.02 GiB free of 79.15 GiB.",
@@ -226,7 +226,7 @@ export function VIEWS(demo: Demo): readonly View[] {
     { name: "task-failed", role: "user", path: `/tasks/${failed}`, shows: "Why it failed" },
     { name: "task-not-found", role: "user", path: "/tasks/mvp2-bob-ppo-20261124-080000-aaaaaaaa", shows: "Task not found" },
     { name: "log", role: "user", path: `/tasks/${running}/log`, shows: "global_step_60" },
-    { name: "curves", role: "user", path: `/tasks/${running}/curves`, shows: "critic/rewards/mean" },
+    { name: "curves", role: "user", path: `/tasks/${running}/curves`, shows: "0.1347" },
     { name: "spec", role: "user", path: `/tasks/${running}/spec`, shows: "workload: grpo" },
     { name: "files", role: "user", path: `/tasks/${running}/files`, shows: /driver\.log/ },
     { name: "new", role: "user", path: "/new", shows: /mistakes? to mend/ },

@@ -10,6 +10,7 @@ import { session } from "./session.ts";
 import { Shell } from "./shell.tsx";
 import { SignIn } from "./sign-in.tsx";
 import { TasksView } from "./tasks/tasks-view.tsx";
+import { Boundary } from "./ui/boundary.tsx";
 import { Empty, ErrorFace, Loading } from "./ui/faces.tsx";
 
 /** What is not seen first is not loaded first. */
@@ -36,23 +37,26 @@ export function App() {
 }
 
 function SignedIn() {
+  const [path] = useLocation();
   const me = useQuery({ queryKey: ["me"], queryFn: ({ signal }) => call("me", "GET", "/api/v2/me", { signal }), staleTime: Infinity });
   if (me.data === undefined)
     return <main className="lone">{me.isError ? <ErrorFace error={me.error} again={() => void me.refetch()} /> : <Loading />}</main>;
   return (
     <Me value={me.data}>
       <Shell>
-        <Suspense fallback={<Loading />}>
-          <Switch>
-            <Route path="/" component={TasksView} />
-            <Route path="/tasks" component={TasksView} />
-            <Route path="/tasks/:id/:tab?" component={TaskView} />
-            <Route path="/new" component={NewView} />
-            <Route path="/pool" component={PoolView} />
-            <Route path="/admin/:part?/:user?" component={AdminView} />
-            <Route component={Nowhere} />
-          </Switch>
-        </Suspense>
+        <Boundary key={path.split("/").slice(0, 3).join("/")}>
+          <Suspense fallback={<Loading />}>
+            <Switch>
+              <Route path="/" component={TasksView} />
+              <Route path="/tasks" component={TasksView} />
+              <Route path="/tasks/:id/:tab?" component={TaskView} />
+              <Route path="/new" component={NewView} />
+              <Route path="/pool" component={PoolView} />
+              <Route path="/admin/:part?/:user?" component={AdminView} />
+              <Route component={Nowhere} />
+            </Switch>
+          </Suspense>
+        </Boundary>
       </Shell>
     </Me>
   );

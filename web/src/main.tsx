@@ -2,9 +2,13 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError, Unreachable } from "./api/client.ts";
+import { connection } from "./api/connection.ts";
 import { App } from "./app.tsx";
 import "./styles/main.css";
 import "./theme.ts";
+
+// The browser knows at once what a request would find out only later; the next answer takes it back.
+window.addEventListener("offline", connection.failed);
 
 const LONGEST_WAIT_MS = 10_000;
 

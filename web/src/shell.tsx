@@ -27,7 +27,10 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   const place = path === "/" ? "/tasks" : path;
   const places = PLACES.filter((one) => one.admin !== true || me.role === "admin");
   useShortcuts({ c: () => go("/new"), t: () => go("/tasks"), p: () => go("/pool"), "?": () => setHelping(true) });
-  useEffect(() => window.scrollTo(0, 0), [path]);
+  useEffect(() => {
+    // Its answer is a promise in newer browsers, which React would take for a clean-up.
+    window.scrollTo(0, 0);
+  }, [path]);
   return (
     <>
       <a
@@ -131,6 +134,7 @@ function Help({ onClose }: { readonly onClose: () => void }) {
         <input type="checkbox" checked={on} onChange={(event) => setShortcuts(event.target.checked)} />
         {t("help.on")}
       </label>
+      <Settings />
       <div className="dialog-buttons">
         <button type="button" className="button primary" onClick={onClose}>
           {t("action.close")}

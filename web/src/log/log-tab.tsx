@@ -37,25 +37,26 @@ function Log({ task }: TabProps) {
     attempt === task.attempts &&
     (task.attempt === null || isAttemptOpen(task.attempt.state) || !isTerminal(task.state));
   const [follows, setFollows] = useState(wantedLine === 0);
+  /** By its offset: numbers of lines are guesses that change while more is read. */
   const [marked, setMarked] = useState<number | null>(null);
   const [found, setFound] = useState("");
   const pane = useRef<LogPaneHandle>(null);
   const [attemptId, followId] = [useId(), useId()];
 
-  const held = useRef<((change: () => void, part: number) => void) | null>(null);
-  const onShift = useCallback((change: () => void, part: number): void => (held.current ?? ((act) => act()))(change, part), []);
+  const held = useRef<((change: () => void) => void) | null>(null);
+  const onShift = useCallback((change: () => void): void => (held.current ?? ((act) => act()))(change), []);
   const onNext = useCallback((next: number): void => setAttempt(next), []);
   const log = useLog(task.task_id, attempt, isOpen, onShift, onNext);
   const { index, need } = log;
 
-  held.current = (change, part) => {
+  held.current = (change) => {
     const top = pane.current?.top() ?? 0;
     const inSight = index.partOfLine(Math.floor(top));
     const [first, lines] = [index.firstLine(inSight), index.firstLine(inSight + 1) - index.firstLine(inSight)];
     change();
-    if (follows || part > inSight) return;
+    if (follows) return;
     const now = index.firstLine(inSight + 1) - index.firstLine(inSight);
-    const within = part === inSight && lines > 0 ? ((top - first) * now) / lines : top - first;
+    const within = lines === 0 || lines === now ? top - first : ((top - first) * now) / lines;
     pane.current?.hold(index.firstLine(inSight) + within);
   };
 
@@ -84,7 +85,7 @@ function Log({ task }: TabProps) {
       await need(part);
       const line = index.lineAt(offset);
       if (line === null) return;
-      setMarked(line);
+      setMarked(index.line(line).offset);
       pane.current?.show(line);
     },
     [index, need],
@@ -104,7 +105,7 @@ function Log({ task }: TabProps) {
       }
       for (let part = 0; part < index.parts; part += 1) await need(part);
       const line = Math.min(wantedLine, index.lines) - 1;
-      setMarked(line);
+      setMarked(index.line(line).offset);
       pane.current?.show(line);
     };
     void go();
@@ -125,12 +126,7 @@ function Log({ task }: TabProps) {
             </select>
           </>
         ) : null}
-        <SearchBar
-          search={search}
-          top={() => index.line(Math.floor(pane.current?.top() ?? 0)).offset}
-          marked={marked === null ? null : index.line(marked).offset}
-          onText={setFound}
-        />
+        <SearchBar search={search} top={() => index.line(Math.floor(pane.current?.top() ?? 0)).offset} marked={marked} onText={setFound} />
         {isOpen ? (
           <label className="check" htmlFor={followId}>
             <input id={followId} type="checkbox" checked={follows} onChange={(event) => setFollows(event.target.checked)} />
@@ -155,7 +151,7 @@ function Log({ task }: TabProps) {
         index={index}
         version={log.version}
         label={t("log.label", { n: attempt })}
-        marked={marked}
+        marked={marked === null ? null : index.lineAt(marked)}
         found={found}
         sticksToEnd={follows}
         onLook={onLook}

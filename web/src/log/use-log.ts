@@ -22,7 +22,7 @@ export function useLog(
   taskId: string,
   attempt: number,
   isOpen: boolean,
-  onShift: (change: () => void, part: number) => void,
+  onShift: (change: () => void) => void,
   onNext: (attempt: number) => void,
 ): LogState {
   const [index, setIndex] = useState(() => new LogIndex());
@@ -40,7 +40,7 @@ export function useLog(
       const { offset, limit } = rangeOf(part);
       const work = readRange(taskId, attempt, { offset, limit }, signal)
         .then(({ bytes }) => {
-          onShift(() => index.fill(part, bytes), part);
+          onShift(() => index.fill(part, bytes));
           changed();
         })
         .catch((error: unknown) => {
@@ -96,7 +96,7 @@ export function useLog(
             if (event !== "log") return;
             const piece = JSON.parse(data) as { attempt: number; offset: number; text?: string; base64?: string };
             if (piece.attempt !== attempt) return;
-            index.append(piece.offset, bytesOf(piece));
+            onShift(() => index.append(piece.offset, bytesOf(piece)));
             changed();
           });
           if (isOver) return;
@@ -112,7 +112,7 @@ export function useLog(
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
-  }, [index, taskId, attempt, isOpen, state.isLoading, onNext]);
+  }, [index, taskId, attempt, isOpen, state.isLoading, onNext, onShift]);
 
   return { index, version, ...state, need };
 }
