@@ -16,7 +16,17 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const NODE = { node: "w1", rayNodeId: "r1", address: "10.0.0.7", gpusTotal: 4, cpusTotal: 64, gpusUsed: 1, cpusUsed: 3, rivals: [], closed: null };
+const NODE = {
+  node: "w1",
+  rayNodeId: "r1",
+  address: "10.0.0.7",
+  gpusTotal: 4,
+  cpusTotal: 64,
+  gpusUsed: 1,
+  cpusUsed: 3,
+  rivals: [],
+  closed: null,
+};
 
 async function json(url: string, token: string): Promise<any> {
   return (await world.call("GET", url, token)).json();

@@ -309,7 +309,17 @@ test("the admin submits on behalf of a user, and only so", async () => {
 });
 
 test("plan says the command, the fit and the place without submitting", async () => {
-  const node = { node: "w1", rayNodeId: "r1", address: null, gpusTotal: 4, cpusTotal: 64, gpusUsed: 0, cpusUsed: 0, rivals: [], closed: null };
+  const node = {
+    node: "w1",
+    rayNodeId: "r1",
+    address: null,
+    gpusTotal: 4,
+    cpusTotal: 64,
+    gpusUsed: 0,
+    cpusUsed: 0,
+    rivals: [],
+    closed: null,
+  };
   world.look({ head: { kind: "up", session: "s", address: "a", rayVersion: "2.60.0" }, nodes: [node] });
   const plan = (await world.call("POST", "/api/v2/tasks:plan", alice, SPEC)).json();
   expect(plan).toMatchObject({
