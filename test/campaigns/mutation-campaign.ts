@@ -34,7 +34,7 @@ export default defineConfig({ test: { include: ["src/domain/**/*.test.ts"] } });
 type Report = { readonly files: { readonly [path: string]: { readonly mutants: readonly { readonly status: string }[] } } };
 
 export const mutationCampaign: Campaign = {
-  paths: ["src", "package.json", "package-lock.json"],
+  paths: ["src", "test/support", "test/fixtures", "package.json", "package-lock.json"],
   run: async ({ from, tree }) => {
     // The link leads to the project's own packages; Stryker must not be put among them.
     rmSync(join(tree, "node_modules"));
