@@ -49,7 +49,7 @@ export function Audit() {
       {audit.data !== undefined && rows.length === 0 ? <p className="muted">{t("audit.none")}</p> : null}
       {rows.length === 0 ? null : (
         <div className="scroll" role="region" tabIndex={0} aria-label={t("admin.audit")}>
-          <table>
+          <table className="wide">
             <thead>
               <tr>
                 {(["audit.at", "audit.actor", "audit.action", "audit.target", "audit.from", "audit.more"] as const).map((one) => (

@@ -1,4 +1,4 @@
-import { forwardRef, useImperativeHandle, useLayoutEffect, useRef, useState } from "react";
+import { forwardRef, useImperativeHandle, useLayoutEffect, useReducer, useRef, useState } from "react";
 import { useWords } from "../i18n/language.ts";
 import { lastState, piecesOf, SHOWN_CHARS } from "./ansi.ts";
 import type { LogIndex } from "./log-index.ts";
@@ -42,6 +42,13 @@ export const LogPane = forwardRef<LogPaneHandle, LogPaneProps>(function LogPane(
   const first = Math.max(0, Math.floor(top));
   const count = Math.min(Math.ceil(height / LINE_PX) + 1, Math.max(0, lines - first));
 
+  /** Where to go once the document is as high as the log is now; to a line, or to its end. */
+  const goal = useRef<number | null>(null);
+  const [, goOn] = useReducer((n: number) => n + 1, 0);
+  const aim = (line: number): void => {
+    goal.current = Math.max(0, line);
+    goOn();
+  };
   const scrollTo = (px: number): void => {
     const pane = box.current;
     if (pane === null) return;
@@ -49,11 +56,16 @@ export const LogPane = forwardRef<LogPaneHandle, LogPaneProps>(function LogPane(
     ours.current = pane.scrollTop;
     setScrolled(pane.scrollTop);
   };
+  useLayoutEffect(() => {
+    if (goal.current === null) return;
+    scrollTo((goal.current * LINE_PX) / scale);
+    goal.current = null;
+  });
   useImperativeHandle(handle, () => ({
-    show: (line) => scrollTo(Math.max(0, ((line - Math.floor(height / LINE_PX / 3)) * LINE_PX) / scale)),
-    hold: (line) => scrollTo((line * LINE_PX) / scaleOf(index.lines, height)),
-    toEnd: () => scrollTo(total),
-    top: () => top,
+    show: (line) => aim(line - Math.floor(height / LINE_PX / 3)),
+    hold: aim,
+    toEnd: () => aim(Number.MAX_SAFE_INTEGER),
+    top: () => goal.current ?? top,
   }));
   useLayoutEffect(() => {
     const pane = box.current;
@@ -96,12 +108,6 @@ export const LogPane = forwardRef<LogPaneHandle, LogPaneProps>(function LogPane(
     </div>
   );
 });
-
-function scaleOf(lines: number, height: number): number {
-  const wanted = lines * LINE_PX;
-  const total = Math.min(wanted, MOST_PX);
-  return total <= height ? 1 : (wanted - height) / (total - height);
-}
 
 function LogLine({
   index,

@@ -23,7 +23,7 @@ export function FilesTab({ task }: TabProps) {
       {files.data.gone_attempts.length > 0 ? (
         <p className="muted">{t("files.gone", { attempts: files.data.gone_attempts.join(", ") })}</p>
       ) : null}
-      <div className="scroll" role="region" tabIndex={0} aria-labelledby="files-title">
+      <div className="scroll" role="group" tabIndex={0} aria-label={t("tab.files")}>
         <table>
           <thead>
             <tr>

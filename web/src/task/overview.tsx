@@ -5,6 +5,7 @@ import { call } from "../api/client.ts";
 import { metric } from "../format.ts";
 import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
+import { Copy } from "../ui/copy.tsx";
 import { ErrorFace, Loading } from "../ui/faces.tsx";
 import { Diagnosis } from "./diagnosis.tsx";
 import type { TabProps } from "./task-view.tsx";
@@ -27,7 +28,12 @@ export function Overview({ task }: TabProps) {
         {answer === undefined ? why.isError ? <ErrorFace error={why.error} /> : <Loading /> : null}
         {answer === undefined ? null : (
           <div lang="en">
-            <p className="headline">{visible(answer.headline)}</p>
+            {task.state === "FAILED" ? null : <p className="headline">{visible(answer.headline)}</p>}
+            {answer.again === null ? null : (
+              <p>
+                {visible(answer.again.text)} <Copy text={answer.again.command} what={visible(answer.again.command)} />
+              </p>
+            )}
             {answer.waiting === null ? null : (
               <ul className="plain">
                 {answer.waiting.sooner.map((text) => (

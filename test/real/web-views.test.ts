@@ -1,0 +1,210 @@
+/** Every view in real Chromium: by the rules of WCAG in both themes, with hostile names and logs, and with more than anybody has. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Browser, CDPSession, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { formatSubmissionId } from "../../src/domain/ids.ts";
+import { axeViolations, openBrowser, openPage, PHONE, signIn } from "../support/browser.ts";
+import { ADMIN_TOKEN } from "../support/http-world.ts";
+import { type Demo, manyTasks, seedDemo, stageTask, VIEWS, type WebWorld, webWorld } from "../support/web-demo.ts";
+
+/** What makes the document wider than its window: nothing may, on any device. */
+async function tooWide(page: Page): Promise<readonly string[]> {
+  return await page.evaluate<readonly string[]>(
+    `document.documentElement.scrollWidth <= innerWidth ? [] :
+      [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName + "." + e.className)`,
+  );
+}
+
+let browser: Browser;
+beforeAll(async () => void (browser = await openBrowser()));
+afterAll(() => browser?.close());
+
+describe("a pool in the middle of its day", () => {
+  let world: WebWorld;
+  let demo: Demo;
+  beforeAll(async () => {
+    world = await webWorld();
+    demo = await seedDemo(world);
+  });
+  afterAll(() => world?.close());
+
+  test.each([
+    ["light, wide", false, undefined],
+    ["dark, on a phone", true, PHONE],
+  ] as const)("axe finds nothing in any view: %s", { timeout: 300_000 }, async (_name, dark, size) => {
+    const { page, misdeeds, context } = await openPage(browser, world.url, { dark, ...(size === undefined ? {} : { size }) });
+    await page.clock.setFixedTime(new Date(world.clock.now()));
+    await page.goto("/");
+    expect(await axeViolations(page)).toEqual([]);
+    for (const role of ["user", "admin"] as const) {
+      await page.goto("/");
+      await page.evaluate(`sessionStorage.setItem("verlpool.token", "${role === "admin" ? ADMIN_TOKEN : demo.alice}")`);
+      for (const view of VIEWS(demo).filter((one) => one.role === role)) {
+        await page.goto(view.path);
+        await page.getByText(view.shows).first().waitFor();
+        expect(await axeViolations(page), view.name).toEqual([]);
+        expect(await tooWide(page), `${view.name} is wider than its window`).toEqual([]);
+      }
+    }
+    for (const button of ["Issue token", "Keyboard shortcuts"]) {
+      await page.goto("/admin/users/bob");
+      if (button === "Issue token") await page.getByLabel("Name", { exact: true }).fill("axe");
+      await page.getByRole("button", { name: button }).click();
+      await page.getByRole("dialog").waitFor();
+      expect(await axeViolations(page), button).toEqual([]);
+    }
+    expect(misdeeds).toEqual([]);
+    await context.close();
+  });
+
+  test("the page speaks Chinese where the browser does", async () => {
+    const { page, misdeeds, context } = await openPage(browser, world.url, { locale: "zh-CN" });
+    await page.goto("/");
+    await page.getByLabel("令牌").fill(demo.alice);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "任务" }).waitFor();
+    expect(await page.evaluate<string>("document.documentElement.lang")).toBe("zh-CN");
+    expect(misdeeds).toEqual([]);
+    await context.close();
+  });
+});
+
+/** security.md §Output. */
+const HOSTILE = [
+  "<img src=x onerror=alert(1)>",
+  "</script><script>alert(1)</script>",
+  "javascript:alert(1)",
+  "{{7*7}}${7*7}",
+  "=cmd|' /C calc'!A0",
+  `"><svg/onload=alert(1)>`,
+  "<iframe srcdoc='<script>alert(1)</script>'>",
+  "<style>*{display:none}</style>",
+];
+const HOSTILE_LINES = [
+  "\u001b]0;pwn\u0007",
+  "\u001b[2J\u001b[H",
+  "\u001b]52;c;cHduZWQ=\u0007",
+  "\u001b]8;;http://evil.example\u0007click\u001b]8;;\u0007",
+  "a\u202egnp.exe",
+  "\u200b\u2066hidden\u2069",
+];
+
+test("hostile names, labels, reasons and log lines are text: no dialog, no report of the policy, no request elsewhere", async () => {
+  const world = await webWorld();
+  const alice = await world.user("alice");
+  const ids: string[] = [];
+  for (const text of HOSTILE) ids.push(await world.submit(alice, undefined, `?name=${encodeURIComponent(text)}`));
+  const [id = ""] = ids;
+  const failure = { label: "unknown", blame: "unknown", retryable: false, text: HOSTILE.join(" "), fix: HOSTILE.join(" ") } as const;
+  await stageTask(world, id, {
+    state: "FAILED",
+    patch: { failure },
+    log: [...HOSTILE, ...HOSTILE_LINES].join("\n"),
+    metrics: [{ step: 1, data: { "<img src=x onerror=alert(1)>": 1 } }],
+  });
+  const { page, misdeeds, context } = await openPage(browser, world.url);
+  await signIn(page, alice);
+  for (const text of HOSTILE) await page.getByRole("link", { name: text }).waitFor();
+  for (const tab of ["", "/curves", "/spec", "/files", "/log"]) {
+    await page.goto(`/tasks/${id}${tab}`);
+    await page.getByRole("heading", { name: HOSTILE[0] }).waitFor();
+  }
+  await page.getByText("^[]0;pwn^G").waitFor();
+  await page.getByText("a‹U+202E›gnp.exe").waitFor();
+  const log = await page.getByRole("region", { name: /Log of/ }).innerText();
+  for (const text of HOSTILE) expect(log).toContain(text);
+  expect(await page.title()).toContain("<img src=x");
+  expect(misdeeds).toEqual([]);
+  await context.close();
+  await world.close();
+});
+
+/** Tasks longer than this are felt. */
+const LONG_MS = 50;
+
+/** The lengths of the main thread's tasks while `work` is done, by Chromium's own trace. */
+async function traced(page: Page, work: () => Promise<void>): Promise<readonly number[]> {
+  const cdp: CDPSession = await page.context().newCDPSession(page);
+  const lengths: number[] = [];
+  cdp.on("Tracing.dataCollected", ({ value }) => {
+    // Of the thread's own time, where the trace has it: on a busy machine a task also lasts while others run.
+    for (const event of value as unknown as readonly { name: string; dur?: number; tdur?: number }[])
+      if (event.name === "RunTask" && event.dur !== undefined) lengths.push((event.tdur ?? event.dur) / 1000);
+  });
+  await cdp.send("Tracing.start", {
+    traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline", "devtools.timeline", "toplevel"] },
+  });
+  await work();
+  const done = new Promise<void>((resolve) => void cdp.once("Tracing.tracingComplete", () => resolve()));
+  await cdp.send("Tracing.end");
+  await done;
+  return lengths;
+}
+
+function tell(what: string, lengths: readonly number[]): void {
+  const long = lengths.filter((ms) => ms > LONG_MS);
+  console.log(`${what}: ${lengths.length} tasks, longest ${Math.max(0, ...lengths).toFixed(1)} ms, ${long.length} over ${LONG_MS} ms`);
+}
+
+describe("more than anybody has", () => {
+  let world: WebWorld;
+  let alice: string;
+  beforeAll(async () => {
+    world = await webWorld();
+    alice = await world.user("alice");
+  });
+  afterAll(() => world?.close());
+
+  test("of 100 000 tasks the document holds those in sight, however far one scrolls", { timeout: 300_000 }, async () => {
+    await manyTasks(world, alice, 100_000);
+    const { page, misdeeds, context } = await openPage(browser, world.url);
+    await signIn(page, alice);
+    const rows = page.locator("[data-row]");
+    await rows.first().waitFor();
+    const most = async (): Promise<number> => await page.evaluate<number>("document.querySelectorAll('[role=row]').length");
+    const lengths = await traced(page, async () => {
+      for (let n = 0; n < 60; n += 1) {
+        await page.mouse.wheel(0, 1_500);
+        await page.waitForTimeout(30);
+        expect(await most()).toBeLessThan(90);
+      }
+    });
+    tell("a list of 100 000 tasks, 60 turns of the wheel", lengths);
+    await page.keyboard.press("End");
+    await expect.poll(async () => Number(await rows.last().getAttribute("data-row"))).toBeGreaterThan(300);
+    expect(await most()).toBeLessThan(90);
+    expect(misdeeds).toEqual([]);
+    await context.close();
+  });
+
+  test("of a log of 1 000 000 lines likewise, and its last line, a search and a jump are there at once", { timeout: 300_000 }, async () => {
+    const id = await world.submit(alice, undefined, "?name=long-log");
+    await stageTask(world, id, { state: "SUCCEEDED", log: "" });
+    const lines = Array.from({ length: 1_000_000 }, (_, n) =>
+      n === 654_320 ? "a NEEDLE in it" : `step:${n} - critic/rewards/mean:0.${n} - actor/entropy:1.${n} - response_length/mean:${n % 900}`,
+    );
+    writeFileSync(join(world.root, "users/alice/jobs", formatSubmissionId(id, 1), "logs/driver.log"), `${lines.join("\n")}\n`);
+    const { page, misdeeds, context } = await openPage(browser, world.url);
+    await signIn(page, alice, `/tasks/${id}/log`);
+    await page.getByText("step:999999 ").waitFor();
+    const most = async (): Promise<number> => await page.evaluate<number>("document.querySelectorAll('.log-line').length");
+    const pane = page.getByRole("region", { name: /Log of/ });
+    const lengths = await traced(page, async () => {
+      for (let n = 0; n < 40; n += 1) {
+        await pane.evaluate(`(box) => { box.scrollTop = (box.scrollHeight * ${n}) / 40; }`);
+        await page.waitForTimeout(50);
+        expect(await most()).toBeLessThan(80);
+      }
+    });
+    tell("a log of 1 000 000 lines, dragged through in 40 steps", lengths);
+    await page.getByRole("button", { name: "Start" }).click();
+    await page.getByText("step:0 ").waitFor();
+    await page.getByRole("searchbox", { name: "Search the log" }).fill("needle");
+    await page.keyboard.press("Enter");
+    await page.locator(".log-line.marked", { hasText: "NEEDLE" }).waitFor();
+    expect(await most()).toBeLessThan(80);
+    expect(misdeeds).toEqual([]);
+    await context.close();
+  });
+});
