@@ -15,6 +15,7 @@ import { isTerminal } from "../../src/domain/task-state.ts";
 import type { Workload } from "../../src/domain/types.ts";
 import { DEMO_PROFILES } from "../../src/domain/verl/demo-profiles.ts";
 import type { Profile, Setting } from "../../src/domain/verl/profile.ts";
+import { openBrowser, openPage, signIn } from "../support/browser.ts";
 import { realClock } from "../support/real-ray.ts";
 import { prepareTestRoot, testPrepareFlags, testRoot } from "../support/prepared-root.ts";
 
@@ -245,6 +246,32 @@ describe("real verl through the whole of verlpool", () => {
         for (const secret of ["operator-secret-of-main-job", "cloud-secret-of-main-job", alice.where.token, bob.where.token])
           expect(text.includes(secret), name).toBe(false);
       }
+    }
+  });
+
+  test("the page of the same server shows the task, its curve and its log", async () => {
+    const admin = apiClient({ url, urlFrom: "test", token: "operator-secret-of-main-job", tokenFrom: "test" }, httpTransport(), "test");
+    const { token } = (await admin.call("createToken", { path: { user_id: "alice" }, json: { name: "page" } })).value;
+    const path = `/tasks/${tasks.ppo?.task_id ?? ""}`;
+    const browser = await openBrowser();
+    try {
+      const { page, misdeeds } = await openPage(browser, url);
+      await signIn(page, token, `${path}/curves?key=critic/rewards/mean`);
+      await page.getByRole("img", { name: new RegExp(`^critic/rewards/mean: ${STEPS} steps`) }).waitFor();
+      await page.getByRole("link", { name: "Log", exact: true }).click();
+      await page
+        .getByRole("region", { name: "Log of attempt 1" })
+        .getByText(new RegExp(`step:${STEPS} `))
+        .first()
+        .waitFor();
+      await page.goto("/tasks");
+      await page
+        .locator(".task-row", { has: page.locator(`a[href="${path}"]`) })
+        .getByText("Succeeded")
+        .waitFor();
+      expect(misdeeds).toEqual([]);
+    } finally {
+      await browser.close();
     }
   });
 
