@@ -11,6 +11,7 @@ import { simulationCampaign } from "../sim/campaign.ts";
 import { headLossCampaign } from "../test/campaigns/head-loss-campaign.ts";
 import { killServerCampaign } from "../test/campaigns/kill-server-campaign.ts";
 import { mutationCampaign } from "../test/campaigns/mutation-campaign.ts";
+import { poolFaultsCampaign } from "../test/campaigns/pool-faults-campaign.ts";
 import type { Campaign } from "./campaign-part.ts";
 import { root } from "./steps.ts";
 
@@ -19,6 +20,7 @@ const CAMPAIGNS: { readonly [name: string]: Campaign } = {
   "head-loss": headLossCampaign,
   "kill-server": killServerCampaign,
   mutation: mutationCampaign,
+  "pool-faults": poolFaultsCampaign,
 };
 
 const { values, positionals } = parseArgs({

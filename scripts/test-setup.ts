@@ -21,6 +21,7 @@ const SYSTEM: readonly (readonly [name: string, isThere: () => boolean])[] = [
   ["python3", () => onPath("python3")],
   ["python3-venv", () => canRun("python3", ["-c", "import ensurepip, venv"])],
   ["util-linux", () => onPath("unshare") && onPath("setpriv")],
+  ["iproute2", () => onPath("ip")],
   ["procps", () => onPath("ps")],
   ["chromium", () => onPath("chromium") || onPath("chromium-browser")],
   // For the Chinese faces of the page.
