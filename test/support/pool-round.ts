@@ -51,8 +51,9 @@ export async function openArena(python: string, privilege: Privilege): Promise<A
     arena.stale = readHeadText(world.discoveryDir);
     return arena;
   } catch (error) {
+    const story = world.story();
     await closeArena(arena);
-    throw error;
+    throw new Error(`${String(error)}\n${story}`, { cause: error });
   }
 }
 
