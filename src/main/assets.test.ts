@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isAssetFile } from "./asset-file.ts";
 import { asset, assetBytes, assetNames, sourceRoot } from "./assets.ts";
-import { self } from "./self.ts";
+import { self, storageHelper } from "./self.ts";
 
 test("an asset is read as text and as bytes from the source tree", () => {
   const [name = ""] = assetNames("python");
@@ -39,8 +39,9 @@ test("the names below a folder are sorted and belong to it alone", () => {
 });
 
 test("a program in a checkout starts itself again with the same Node and the command line's source", () => {
-  const { command, args } = self("internal", "storage");
+  const { command, args } = self("internal", "up");
   expect(command).toBe(process.execPath);
   expect(args.at(-3)).toMatch(/\/main\/cli\.(ts|js)$/);
-  expect(args.slice(-2)).toEqual(["internal", "storage"]);
+  expect(args.slice(-2)).toEqual(["internal", "up"]);
+  expect(storageHelper().args.at(-1)).toMatch(/\/main\/storage-process\.(ts|js)$/);
 });

@@ -42,7 +42,7 @@ import { IN_CLEAR, isLoopback } from "./exposure.ts";
 import { fixedHead, headFollower } from "./head-follower.ts";
 import { meteredRay } from "./metered-ray.ts";
 import { pageFiles } from "./page-files.ts";
-import { self } from "./self.ts";
+import { storageHelper } from "./self.ts";
 import { followTls, type LoadedTls, loadTls } from "./tls-files.ts";
 import { VERSION } from "./version.ts";
 
@@ -242,6 +242,6 @@ function helperEnvironment(): { [name: string]: string } {
 }
 
 function startStorageHelper() {
-  const { command, args } = self("internal", "storage");
+  const { command, args } = storageHelper();
   return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"], env: helperEnvironment() });
 }

@@ -8,7 +8,7 @@ import type { Log } from "../../control/ports.ts";
 import { type StorageClient, storageThroughHelpers } from "../../storage/storage-client.ts";
 import { clock } from "../clock.ts";
 import { createLog } from "../logger.ts";
-import { self } from "../self.ts";
+import { storageHelper } from "../self.ts";
 import { LOG_LIMITS, shipLog } from "./shipped-log.ts";
 
 const STORAGE_HELPERS = 4;
@@ -45,7 +45,7 @@ export function openAgentStorage(settings: Settings): StorageClient {
 }
 
 function startHelper() {
-  const { command, args } = self("internal", "storage");
+  const { command, args } = storageHelper();
   return spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
 }
 
