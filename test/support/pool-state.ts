@@ -41,6 +41,7 @@ export function watchPool(world: PoolWorld): PoolEye {
   let since = 0;
   let beat = 0;
   let doubles = new Set<string>();
+  const seen = new Set<string>();
   const closing = new AbortController();
   const http = createRayHttp({ baseUrl: () => head?.dashboardUrl ?? null, tokenFile: () => world.tokenFile });
 
@@ -51,7 +52,12 @@ export function watchPool(world: PoolWorld): PoolEye {
       if (head?.seq !== reading.head.seq) beat = performance.now();
       head = reading.head;
     }
-    for (const [host, processes] of processesOf(world.hosts())) if (named("raylet", processes).length > 1) doubles.add(host.name);
+    for (const [host, processes] of processesOf(world.hosts())) {
+      const raylets = named("raylet", processes).map((process) => identity(process));
+      // What a raylet forks has its name until it runs its own program: only what is there at two looks counts.
+      if (raylets.filter((one) => seen.has(one)).length > 1) doubles.add(host.name);
+      for (const one of raylets) seen.add(one);
+    }
   }
 
   async function watch(): Promise<void> {
