@@ -4,6 +4,15 @@ import { defineConfig } from "vitest/config";
  * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), or many processes that are
  * killed; one file at a time.
  */
+/** Mostly waits for processes and deadlines, a third of the gate's time: part of the whole suite only. */
+const WAITING = [
+  "src/storage/storage-client.test.ts",
+  "src/pool/{head,worker}-agent.test.ts",
+  "src/pool/prepare/child.test.ts",
+  "src/main/server.test.ts",
+  "test/http/{changes,connection,streams}.test.ts",
+];
+
 const childCoverage = process.env["VERLPOOL_TEST_CHILD_COVERAGE"];
 
 export default defineConfig({
@@ -16,7 +25,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: ["test/real/**", "test/crash/**", "test/launcher/**", "node_modules/**"],
+          exclude: ["test/real/**", "test/crash/**", "test/launcher/**", "node_modules/**", ...WAITING],
           testTimeout: 20_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
@@ -26,7 +35,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: "real",
-          include: ["test/real/**/*.test.ts", "test/crash/**/*.test.ts", "test/launcher/**/*.test.ts"],
+          include: ["test/real/**/*.test.ts", "test/crash/**/*.test.ts", "test/launcher/**/*.test.ts", ...WAITING],
           testTimeout: 600_000,
           hookTimeout: 600_000,
           fileParallelism: false,

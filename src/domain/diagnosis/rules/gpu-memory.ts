@@ -10,11 +10,12 @@ const BARE_OOM =
   /(?:RuntimeError: |AcceleratorError: |cuda |CUDA )(?:CUDA )?error:? (?:CUDA )?(?:error: )?out of memory|Cuda failure (?:\d{1,3} )?'out of memory'|CUDA error: out of memory|cuda error: out of memory|Triton Error \[CUDA\]: out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|CUresult error\s{1,4}result=2\b|CUDNN_STATUS_ALLOC_FAILED|Failed to CUDA calloc/i;
 
 const ROLLOUT_WHY =
-  "The generation engine asked for {asked|more} GPU memory than was left: weights, KV cache and what the trainer keeps share one card.";
+  "The generation engine asked for more GPU memory than was left ({asked|too much} wanted): weights, KV cache and what the trainer keeps share one card.";
 const ROLLOUT_FIX =
   "Lower rollout.gpu_memory_utilization (vLLM) or mem_fraction_static (SGLang) by 0.1, or turn on offload of the trainer (param_offload, optimizer_offload), or raise tensor_model_parallel_size. These are in the profile: choose a smaller one, or ask the operator.";
 const BARE_WHY = "CUDA had no GPU memory left for what was asked.";
-const TRAIN_WHY = "The trainer asked for {asked|more} GPU memory than was left ({free|too little} free of {total|the card}).";
+const TRAIN_WHY =
+  "The trainer asked for more GPU memory than was left: {asked|too much} wanted, {free|too little} free of {total|the card}.";
 const TRAIN_FIX =
   "Lower ppo_micro_batch_size_per_gpu / log_prob_micro_batch_size_per_gpu (or ppo_max_token_len_per_gpu with dynamic batches), shorten max_response_length, or turn on gradient checkpointing and offload. These are in the profile: choose a smaller one, use more GPUs, or ask the operator.";
 
