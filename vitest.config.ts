@@ -1,9 +1,5 @@
 import { defineConfig } from "vitest/config";
 
-/**
- * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), or many processes that are
- * killed; one file at a time.
- */
 /** Mostly waits for processes and deadlines, a third of the gate's time: part of the whole suite only. */
 const WAITING = [
   "src/storage/storage-client.test.ts",
@@ -15,6 +11,10 @@ const WAITING = [
 
 const childCoverage = process.env["VERLPOOL_TEST_CHILD_COVERAGE"];
 
+/**
+ * unit: pure and fast, beside the code and in test/. real: needs what scripts/test.ts installs (Ray, verl, Postgres), or many processes that are
+ * killed; one file at a time.
+ */
 export default defineConfig({
   test: {
     // Set in the workers, so what tests start writes its coverage there (scripts/coverage.ts); the workers themselves are measured by vitest.
@@ -29,6 +29,8 @@ export default defineConfig({
           testTimeout: 20_000,
           hookTimeout: 30_000,
           maxWorkers: 2,
+          // No module of ours keeps state that a test could leave behind, and loading them anew for each file was half of the time.
+          isolate: false,
         },
       },
       {
