@@ -12,6 +12,28 @@ import { installSystemPackages, preparePython, type TestWorld } from "./test-set
 
 const LINES_FLOOR = 90;
 
+/**
+ * Files of the real suite that mostly wait for processes, beats and time-outs: they run beside those that compute (verl, Chromium, mutants).
+ * A file that is not named here runs in the other lane.
+ */
+const WAITING_LANE: readonly string[] = [
+  "src",
+  "test/crash",
+  "test/http",
+  "test/launcher",
+  "test/real/cancel-pending.test.ts",
+  "test/real/crash-points.test.ts",
+  "test/real/faults.test.ts",
+  "test/real/head-agent.test.ts",
+  "test/real/launcher-on-ray.test.ts",
+  "test/real/pool-apply.test.ts",
+  "test/real/pool-heals.test.ts",
+  "test/real/ray-contract.test.ts",
+  "test/real/ray-local-pool.test.ts",
+  "test/real/worker-agent.test.ts",
+];
+const LANES = ["waiting", "computing"] as const;
+
 type Totals = { readonly passed: number; readonly failed: number; readonly skipped: number };
 
 const started = performance.now();
@@ -31,13 +53,16 @@ const troubles: string[] = [];
 // Some of its tests run it as another user.
 if (launcherNotes !== null) chmodSync(launcherNotes, 0o1777);
 await attempt("system packages", () => installSystemPackages(runner));
+// Packages come over the network while the gate computes.
+const preparing = attempt("Python environments", () => preparePython(runner));
 await runGate(runner, vitestOptions("unit"), measured);
 await attempt("2000 simulated worlds", simulateMore);
-const world = await attempt("Python environments", () => preparePython(runner));
+const world = await preparing;
 console.log(`set up and gate done after ${seconds(performance.now() - started)}`);
 if (world !== null) await runReal(world);
 
-const totals = ["unit", ...(world === null ? [] : ["real"])].map((project) => readTotals(project));
+const suites = ["unit", ...(world === null ? [] : LANES)];
+const totals = suites.map((suite) => readTotals(suite));
 troubles.push(...runner.outcomes.filter((outcome) => !outcome.ok && GATE_TOOLS.includes(outcome.name)).map((outcome) => outcome.name));
 await reportCoverage();
 if (launcherNotes !== null) rmSync(launcherNotes, { recursive: true });
@@ -62,33 +87,37 @@ async function simulateMore(): Promise<void> {
 
 async function runReal(env: TestWorld): Promise<void> {
   for (const [name, value] of Object.entries(env)) console.log(`     ${name}=${value}`);
-  const args = [tool("vitest"), "run", "--project", "real", ...vitestOptions("real")];
-  await runner.run({
-    name: "real",
-    command: process.execPath,
-    args,
-    live: true,
-    env: { ...env, ...measured },
-  });
+  const files = { waiting: WAITING_LANE, computing: WAITING_LANE.map((path) => `--exclude=${path}${path.endsWith(".ts") ? "" : "/**"}`) };
+  await Promise.all(
+    LANES.map((lane) =>
+      runner.run({
+        name: lane,
+        command: process.execPath,
+        args: [tool("vitest"), "run", "--project", "real", ...files[lane], ...vitestOptions(lane)],
+        live: true,
+        env: { ...env, ...measured },
+      }),
+    ),
+  );
 }
 
-function vitestOptions(project: string): readonly string[] {
+function vitestOptions(suite: string): readonly string[] {
   return [
     "--reporter=default",
     "--reporter=json",
-    `--outputFile.json=${join(out, `${project}.json`)}`,
+    `--outputFile.json=${join(out, `${suite}.json`)}`,
     "--coverage.enabled",
     // A failing test must not hide which lines ran.
     "--coverage.reportOnFailure",
-    `--coverage.reportsDirectory=${join(out, `coverage-${project}`)}`,
+    `--coverage.reportsDirectory=${join(out, `coverage-${suite}`)}`,
   ];
 }
 
 /** A suite that does not load has no tests and counts as one failed. */
-function readTotals(project: string): Totals {
-  const file = join(out, `${project}.json`);
+function readTotals(suite: string): Totals {
+  const file = join(out, `${suite}.json`);
   if (!existsSync(file)) {
-    troubles.push(`${project} suite (it left no report)`);
+    troubles.push(`${suite} suite (it left no report)`);
     return { passed: 0, failed: 0, skipped: 0 };
   }
   const report: {
@@ -98,18 +127,18 @@ function readTotals(project: string): Totals {
     success: boolean;
     testResults: readonly { status: string; name: string; assertionResults: readonly unknown[] }[];
   } = JSON.parse(readFileSync(file, "utf8"));
-  const unloaded = report.testResults.filter((suite) => suite.status === "failed" && suite.assertionResults.length === 0);
-  for (const suite of unloaded) console.log(`FAIL ${suite.name} did not load`);
+  const unloaded = report.testResults.filter((one) => one.status === "failed" && one.assertionResults.length === 0);
+  for (const one of unloaded) console.log(`FAIL ${one.name} did not load`);
   const failed = report.numFailedTests + unloaded.length;
-  const step = runner.outcomes.find((outcome) => outcome.name === project);
+  const step = runner.outcomes.find((outcome) => outcome.name === suite);
   // Such as an unhandled rejection between tests: vitest fails the run, not a test.
-  if (step?.ok === false && failed === 0) troubles.push(`${project} run (see ${step.log})`);
+  if (step?.ok === false && failed === 0) troubles.push(`${suite} run (see ${step.log})`);
   return { passed: report.numPassedTests, failed, skipped: report.numPendingTests };
 }
 
 async function reportCoverage(): Promise<void> {
   const begun = performance.now();
-  const reports = ["unit", "real"].map((project) => join(out, `coverage-${project}`, "coverage-final.json"));
+  const reports = suites.map((suite) => join(out, `coverage-${suite}`, "coverage-final.json"));
   const coverage = await measureCoverage(reports, [childCoverage], launcherNotes);
   const isEnough = coverage.percent >= LINES_FLOOR;
   if (!isEnough) troubles.push("coverage");
