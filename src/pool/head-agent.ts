@@ -9,7 +9,7 @@ import { type HeadBeating, startBeating } from "./head-beat.ts";
 import { becomeHead, type Elected } from "./head-election.ts";
 import type { HeadFiles } from "./head-files.ts";
 import { isProvenGone, readClaims, rememberClaim, thisOwner } from "./head-owner.ts";
-import { type GcsChoice, type MemoryPlan, planMemory, prepareMemory, untilMemoryFree } from "./head-memory.ts";
+import { type GcsChoice, type MemoryPlan, planMemory, prepareMemory, putAsideSpoiltMemory, untilMemoryFree } from "./head-memory.ts";
 import { type HeadPlan, planHead } from "./head-plan.ts";
 import { type HeadRay, type HeadRayTimes, startHeadRay } from "./head-ray.ts";
 import { isPortOpen } from "./port-open.ts";
@@ -218,6 +218,7 @@ export function createHeadAgent(options: HeadAgentOptions): HeadAgent {
       planned: plan.planned,
       cluster: options.connect({ baseUrl: plan.dashboardUrl, tokenFile, address: plan.address }),
       times: options.rayTimes,
+      beforeRestart: () => putAsideSpoiltMemory(memory.gcs, plan.planned.tempDir, log),
       onSession: (session) => {
         status = { ...status, state: "head", session, address: plan.address, why: "Ray answers" };
         void beating.tell({ ...facts, session });

@@ -1,5 +1,6 @@
 /** What a killed head comes back with: where it lies, whether it may be used, and when Ray may be started on it. */
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
 import type { Clock, Log } from "../control/ports.ts";
 import type { HeadOwner } from "../domain/head-record.ts";
 import { decideStart, type EpochClaim, type HeadMemory, type HeadSight, type HeadTimes, isMemoryCurrent } from "../domain/head-watch.ts";
@@ -51,16 +52,62 @@ export function planMemory(
  */
 export function prepareMemory({ gcs, memory }: MemoryPlan, own: readonly EpochClaim[], before: EpochClaim | null, log: Log): void {
   if (gcs.kind !== "rocksdb") return;
-  if (memory === "own_disk" && !isMemoryCurrent(own, before)) {
-    rmSync(`${gcs.dir}.old`, { recursive: true, force: true });
-    try {
-      renameSync(gcs.dir, `${gcs.dir}.old`);
-      log.info({ dir: gcs.dir }, "another head was there since: this machine's older memory of Ray is put aside, and Ray starts empty");
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    }
-  }
+  if (memory === "own_disk" && !isMemoryCurrent(own, before) && putAside(gcs.dir, `${gcs.dir}.old`))
+    log.info({ dir: gcs.dir }, "another head was there since: this machine's older memory of Ray is put aside, and Ray starts empty");
   mkdirSync(gcs.dir, { recursive: true, mode: 0o700 });
+}
+
+/** Of RocksDB's Status for contents that can't be read, unlike `IO error` (disk full, no rights, locked), which may pass. */
+const CORRUPTION = /Failed to open RocksDB at (?:.+?): Corruption: ([^\n]*)/;
+
+/**
+ * Puts aside a memory that Ray can't read: its last start in `tempDir` said so, or the session's name in it is none (seen with Ray 2.60, which dies
+ * of either at every start). The next one comes up empty: every attempt then ends by evidence and goes on anew, where else no head would ever come
+ * back.
+ */
+export function putAsideSpoiltMemory(gcs: GcsStorage, tempDir: string, log: Log): void {
+  if (gcs.kind !== "rocksdb") return;
+  const why = CORRUPTION.exec(lastGcsLog(join(tempDir, "session_latest", "logs")))?.[1] ?? spoiltName(join(gcs.dir, "session_name"));
+  if (why === null || !putAside(gcs.dir, `${gcs.dir}.spoilt`)) return;
+  log.error(
+    { why, kept_in: `${gcs.dir}.spoilt` },
+    "Ray can't read its memory: it is put aside, and Ray starts empty, as after the loss of this disk",
+  );
+  mkdirSync(gcs.dir, { recursive: true, mode: 0o700 });
+}
+
+function spoiltName(file: string): string | null {
+  try {
+    return /^[\w.-]+$/.test(readFileSync(file, "utf8").trim()) ? null : "session_name holds no name of a session";
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
+    throw error;
+  }
+}
+
+/** What the newest GCS said; each start writes a log of its own. */
+function lastGcsLog(dir: string): string {
+  try {
+    const logs = readdirSync(dir)
+      .filter((name) => /^gcs_server(\.\d+)?\.out$/.test(name))
+      .map((name) => ({ path: join(dir, name), at: statSync(join(dir, name)).mtimeMs }))
+      .toSorted((a, b) => b.at - a.at);
+    return logs[0] === undefined ? "" : readFileSync(logs[0].path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** false = there was nothing. */
+function putAside(dir: string, aside: string): boolean {
+  rmSync(aside, { recursive: true, force: true });
+  try {
+    renameSync(dir, aside);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    return false;
+  }
 }
 
 export type ProofOptions = {

@@ -6,7 +6,7 @@ import type { Clock, Log } from "../control/ports.ts";
 import type { HeadOwner, HeadReading } from "../domain/head-record.ts";
 import { headTimes, NOTHING_SEEN, seeHead } from "../domain/head-watch.ts";
 import type { HeadFiles } from "./head-files.ts";
-import { type GcsChoice, planMemory, prepareMemory, untilMemoryFree } from "./head-memory.ts";
+import { type GcsChoice, planMemory, prepareMemory, putAsideSpoiltMemory, untilMemoryFree } from "./head-memory.ts";
 import { planHead } from "./head-plan.ts";
 import { abilities, type RayInstall } from "./ray-install.ts";
 
@@ -44,6 +44,42 @@ describe("the memory of a head", () => {
 
   it("can't be RocksDB with Ray 2.51, and the refusal says what can", () => {
     expect(() => planMemory({ kind: "rocksdb" }, ray("2.51.1"), "/gcs", "c1", null)).toThrow("--gcs redis://HOST:PORT, or none");
+  });
+
+  it("whose session has no name that can be read is put aside", () => {
+    const home = makeDir();
+    const plan = planMemory(AUTO, ray("2.60.0"), join(home, "gcs"), "c1", null);
+    prepareMemory(plan, [], null, log);
+    const name = join(home, "gcs/session_name");
+    writeFileSync(name, "session_2026-11-24_19-18-17_334869_1");
+    putAsideSpoiltMemory(plan.gcs, home, log);
+    expect(existsSync(name)).toBe(true);
+    writeFileSync(name, Buffer.from([0x5e, 0xde, 0x85, 0x92]));
+    putAsideSpoiltMemory(plan.gcs, home, log);
+    expect(existsSync(name)).toBe(false);
+  });
+
+  it.for([
+    ["Corruption: no log_file_number, next_file_number, last_sequence entry in MANIFEST", true],
+    ["IO error: No space left on device: While appending to file", false],
+  ] as const)("that Ray could not open for %s is put aside: %s", ([why, isPutAside]) => {
+    const home = makeDir();
+    const dir = join(home, "gcs/c1");
+    const plan = planMemory(AUTO, ray("2.60.0"), dir, "c1", null);
+    prepareMemory(plan, [], null, log);
+    writeFileSync(join(dir, "CURRENT"), "");
+    putAsideSpoiltMemory(plan.gcs, home, log);
+    expect(existsSync(join(dir, "CURRENT"))).toBe(true);
+    const logs = join(home, "session_latest/logs");
+    mkdirSync(logs, { recursive: true });
+    writeFileSync(
+      join(logs, "gcs_server.1.out"),
+      `C 4 4] Check failed: open_status.ok() Failed to open RocksDB at ${dir}/tables: ${why}\n`,
+    );
+    putAsideSpoiltMemory(plan.gcs, home, log);
+    expect(existsSync(join(dir, "CURRENT"))).toBe(!isPutAside);
+    expect(existsSync(join(`${dir}.spoilt`, "CURRENT"))).toBe(isPutAside);
+    expect(existsSync(dir)).toBe(true);
   });
 
   it("is kept when nobody else was head since, and put aside otherwise, the one before it gone", () => {

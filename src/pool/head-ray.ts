@@ -32,6 +32,8 @@ export type HeadRayOptions = {
   readonly planned: PlannedNode;
   readonly cluster: RayCluster;
   readonly times: HeadRayTimes;
+  /** Before Ray is started again, nothing of the last start left. */
+  readonly beforeRestart: () => void;
   /** At the first answer, and whenever the memory is another one. */
   readonly onSession: (session: string) => void;
   readonly clock: Clock;
@@ -41,10 +43,10 @@ export type HeadRayOptions = {
 const ASK_MS = 1_000;
 const ASK_STARTING_MS = 200;
 
-export function startHeadRay({ planned, cluster, times, onSession, clock, log }: HeadRayOptions): HeadRay {
+export function startHeadRay({ planned, cluster, times, beforeRestart, onSession, clock, log }: HeadRayOptions): HeadRay {
   const lifetime = new AbortController();
   const node = superviseRay(
-    { planned, beforeRestart: () => Promise.resolve(), onRestart: () => (restartedAt = clock.monotonicMs()), clock, log },
+    { planned, beforeRestart: async () => beforeRestart(), onRestart: () => (restartedAt = clock.monotonicMs()), clock, log },
     lifetime.signal,
   );
   let restartedAt = clock.monotonicMs();
