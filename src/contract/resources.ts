@@ -231,8 +231,25 @@ export const QueueWire = z
   .meta({ id: "Queue" });
 export type QueueWire = z.infer<typeof QueueWire>;
 
+const GpuMsWire = z
+  .object({
+    total: z.int(),
+    productive: z.int(),
+    recomputed: z.int(),
+    stalled: z.int(),
+    before_first_step: z.int(),
+    unknown: z.int(),
+  })
+  .meta({ id: "GpuMs", description: "GPU-milliseconds held; the parts add up to `total` exactly (docs/usage.md)" });
+const gpuTime = { gpu_seconds: z.int(), gpu_ms: GpuMsWire };
+
 export const UsageListWire = z.object({
-  usage: z.array(z.object({ day: z.iso.date(), user_id: z.string(), gpu_seconds: z.int() })),
+  usage: z.array(z.object({ day: z.iso.date(), user_id: z.string(), ...gpuTime })),
+  groups: z
+    .array(z.object({ key: z.string(), ...gpuTime }))
+    .nullable()
+    .meta({ description: "By what `by` names, with its user id, workload, node or day as key; null = it was not asked for" }),
+  total: z.object(gpuTime),
   next_cursor: z.null(),
 });
 

@@ -539,9 +539,11 @@ export const ROUTES = {
     method: "GET",
     path: "/api/v2/usage",
     access: "user",
-    summary: "GPU time by user and UTC day, newest first; what runs counts up to now",
+    summary: "GPU time by user and UTC day, and what it went into, newest first; what runs counts up to now",
     query: z.strictObject({
       days: whole(1, 366).default(7).meta({ description: "So many days, today included", default: 7 }),
+      since: z.iso.datetime({ offset: true }).optional().meta({ description: "Instead of `days`: from the UTC day of this instant on" }),
+      by: z.enum(["user", "workload", "node", "day"]).optional().meta({ description: "Sums by this as well, in `groups`" }),
       user: userParameter,
     }),
     body: null,

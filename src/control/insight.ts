@@ -8,6 +8,7 @@ import { type FileTime, lastStepAt, paceOf, type RunPace } from "../domain/insig
 import { CONSOLE_STEP, parseConsoleLine, parseMetricLine } from "../domain/insight/training-log.ts";
 import { TOTAL_STEPS_PATTERN, totalSteps } from "../domain/insight/total-steps.ts";
 import type { Attempt, Task } from "../domain/types.ts";
+import { linesOf } from "./file-lines.ts";
 import { markedLines } from "./marked-lines.ts";
 import type { JobFiles, LogFiles, Store } from "./ports.ts";
 
@@ -200,16 +201,6 @@ async function readConsole({ logs }: InsightDeps, attempt: Attempt, entry: Entry
     if (scan.end >= scan.size) return true;
   }
   return false;
-}
-
-function* linesOf(bytes: Uint8Array, offset: number): Generator<{ readonly text: string; readonly end: number }> {
-  const decoder = new TextDecoder();
-  for (let from = 0; from < bytes.length;) {
-    const feed = bytes.indexOf(10, from);
-    const to = feed < 0 ? bytes.length : feed + 1;
-    yield { text: decoder.decode(bytes.subarray(from, to)).trimEnd(), end: offset + to };
-    from = to;
-  }
 }
 
 async function totalOf({ logs }: InsightDeps, task: Task, attempt: Attempt, entry: Entry): Promise<number | null> {

@@ -3,6 +3,7 @@ import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/au
 import type { Catalog } from "../domain/catalog.ts";
 import type { Checkpoints, CheckpointShape } from "../domain/checkpoint.ts";
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
+import type { UseKey, UseSum } from "../domain/held-time.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
 import type {
   Attempt,
@@ -24,12 +25,13 @@ import type {
   TaskSpec,
   TaskState,
   Token,
+  UseMarks,
   User,
   UserState,
   Waiting,
   Workload,
 } from "../domain/types.ts";
-import type { TrainingInputs } from "../domain/preflight.ts";
+import type { PathCheck, TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
 import type { NodeStore } from "./node-ports.ts";
 
@@ -92,6 +94,7 @@ export type AttemptPatch = {
   readonly exitCode?: number | null;
   readonly signal?: string | null;
   readonly failure?: Failure | null;
+  readonly useMarks?: UseMarks;
   readonly submittedAt?: number | null;
   readonly startedAt?: number | null;
   readonly endedAt?: number | null;
@@ -134,6 +137,8 @@ export type TaskChange = {
     readonly placement: Placement;
     readonly raySession: string | null;
     readonly resumedFrom: Attempt["resumedFrom"];
+    /** The furthest step done before that it does again. */
+    readonly again?: number | null;
   };
   readonly attempt?: { readonly attempt: number; readonly patch: AttemptPatch };
   readonly audit?: AuditEntry;
@@ -269,6 +274,8 @@ export type QueueStore = {
 export type UsageStore = {
   /** GPU time of attempts that have ended, from `day` (YYYY-MM-DD, UTC) on; `userId` null = of all. Newest day first, then by user. */
   readonly since: (day: string, userId: string | null) => Promise<readonly UsageRow[]>;
+  /** What it went into, summed over all that `by` does not name. */
+  readonly split: (day: string, userId: string | null, by: readonly UseKey[]) => Promise<readonly UseSum[]>;
 };
 
 export type LeaderStore = {
@@ -360,14 +367,6 @@ export type LogFiles = {
   readonly times: (userId: string, submissionId: string) => Promise<readonly FileTime[]>;
   readonly diagnose: (userId: string, submissionId: string, rayMessage: string) => Promise<Diagnosis>;
 };
-
-export type PathCheck =
-  | { readonly kind: "ok" }
-  | { readonly kind: "missing" }
-  | { readonly kind: "outside"; readonly target: string }
-  | { readonly kind: "wrong_type"; readonly found: string }
-  /** The world could not be read in time: accepted with a warning. */
-  | { readonly kind: "unknown"; readonly error: string };
 
 /** What stands under /private/common, looked at when a task is submitted. Paths are canonical. */
 export type CommonFiles = {

@@ -6,7 +6,8 @@ import { newTask, newUser, NOW } from "../../test/support/task-samples.ts";
 import type { TrainingInputs } from "../domain/preflight.ts";
 import { openStore } from "../store/open-store.ts";
 import type { ProfileChoice } from "./command-source.ts";
-import type { PathCheck, Store } from "./ports.ts";
+import type { PathCheck } from "../domain/preflight.ts";
+import type { Store } from "./ports.ts";
 import { admit, type Created, type SubmitDeps, submitTask, type Submission } from "./submit-task.ts";
 
 const CHOICE: ProfileChoice = {

@@ -2,11 +2,19 @@
 import { AppError, type FieldProblem } from "../domain/app-error.ts";
 import { formatTaskId } from "../domain/ids.ts";
 import { gpusOf, shapeText } from "../domain/capacity.ts";
-import { type DataFile, type FileIdentity, type Finding, preflight, type TrainingInputs, type TrainingPlan } from "../domain/preflight.ts";
+import {
+  type DataFile,
+  type FileIdentity,
+  type Finding,
+  type PathCheck,
+  preflight,
+  type TrainingInputs,
+  type TrainingPlan,
+} from "../domain/preflight.ts";
 import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
-import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, PathCheck, Store } from "./ports.ts";
+import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, Store } from "./ports.ts";
 
 export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
 

@@ -1,7 +1,12 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AUDIT } from "../../test/support/audit-samples.ts";
-import { makeSchedulerWorld, type SchedulerWorld } from "../../test/support/scheduler-world.ts";
-import { newUser } from "../../test/support/task-samples.ts";
+import { savedCheckpoint } from "../../test/support/checkpoints.ts";
+import { makeSchedulerWorld, readJobFile, type SchedulerWorld, type Start } from "../../test/support/scheduler-world.ts";
+import { newTask, newUser } from "../../test/support/task-samples.ts";
+import { NO_USE, totalUse, type UseKey } from "../domain/held-time.ts";
+import type { Principal } from "../domain/types.ts";
 import { queueOrder, readUsage } from "./usage.ts";
 
 const HOUR = 3_600_000;
@@ -15,8 +20,30 @@ beforeEach(async () => {
 });
 afterEach(() => world.close());
 
-const gpuMs = async (userId: string): Promise<number> =>
-  (await readUsage(world.deps, ADMIN, userId, 30)).reduce((sum, row) => sum + row.gpuMs, 0);
+const report = (userId: string | null, by: UseKey | null = null, principal: Principal = ADMIN) =>
+  readUsage(world.deps, principal, { userId, from: { days: 30 }, by });
+const gpuMs = async (userId: string): Promise<number> => totalUse((await report(userId)).total);
+/** GPU-milliseconds that all attempts of a task held, by their own instants. */
+async function held(taskId: string): Promise<number> {
+  const attempts = await world.attempts(taskId);
+  return attempts.reduce((sum, { placement, startedAt, endedAt }) => {
+    const gpus = placement.reduce((all, part) => all + part.gpus, 0);
+    return startedAt === null ? sum : sum + gpus * ((endedAt ?? world.clock.now()) - startedAt);
+  }, 0);
+}
+/** A launcher that beats for so long, with a step at each turn of 10 s. */
+async function steps(start: Start, from: number, to: number): Promise<void> {
+  for (let step = from; step <= to; step += 1) {
+    start.launcher.writeMetrics({ step, data: { "train/loss": 1 } });
+    await turns(start, 1);
+  }
+}
+async function turns(start: Start, count: number): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    start.launcher.beat();
+    await world.passFor(10_000);
+  }
+}
 
 /** Runs one task for a while; its launcher renews its lease all along. */
 async function run(userId: string, ms: number): Promise<string> {
@@ -55,8 +82,12 @@ describe("GPU time", () => {
   it("of others is the admin's to see", async () => {
     await run("alice", 10_000);
     await run("bob", 10_000);
-    expect((await readUsage(world.deps, ADMIN, null, 1)).map((row) => row.userId)).toEqual(["alice", "bob"]);
-    expect((await readUsage(world.deps, user("bob"), "alice", 1)).map((row) => row.userId)).toEqual(["bob"]);
+    expect((await report(null)).rows.map((row) => row.userId)).toEqual(["alice", "bob"]);
+    for (const by of ["user", "workload", "node", "day"] as const) {
+      const mine = await report("alice", by, user("bob"));
+      expect(mine.rows.map((row) => row.userId)).toEqual(["bob"]);
+      expect(mine.groups?.map((row) => totalUse(row.split))).toEqual([await gpuMs("bob")]);
+    }
   });
 
   it("of an attempt that never started is none", async () => {
@@ -66,6 +97,96 @@ describe("GPU time", () => {
     await world.cancel(taskId);
     await world.passUntilState(taskId, "CANCELED");
     expect(await gpuMs("alice")).toBe(0);
+  });
+});
+
+describe("what GPU time went into", () => {
+  const SPEC = { ...newTask("x").spec, workload: "sft", nnodes: 1, nGpusPerNode: 1 } as const;
+  const STALLS = { stalls: { factor: 3, minMs: 30_000, firstStepMs: 30_000, policy: "mark" } } as const;
+
+  it("of a run that crashes and goes on is told by kind, live and ended, and adds up to its attempts", async () => {
+    const { taskId } = await world.submit("sft", { spec: SPEC });
+    await world.passUntilState(taskId, "RUNNING");
+    const first = world.lastStart();
+    await turns(first, 1);
+    await steps(first, 1, 5);
+    savedCheckpoint(join(first.launcher.jobDir, "checkpoints"), 2, { workload: "sft", ranks: 1 });
+    expect((await report(null)).total).toMatchObject({ recomputed: 0, stalled: 0, unknown: 0 });
+    first.finish({ outcome: "self_fenced", exit_code: null, signal: "SIGKILL" });
+    await world.passUntil(() => world.starts.length === 2);
+    await world.passUntilState(taskId, "RUNNING");
+    const crashed = await held(taskId);
+    const again = world.lastStart();
+    await turns(again, 1);
+    await steps(again, 3, 7);
+    const live = (await report(null)).total;
+    expect(totalUse(live)).toBe(await held(taskId));
+    again.finish();
+    await world.passUntilState(taskId, "SUCCEEDED");
+
+    const { total, groups } = await report(null, "node");
+    expect(totalUse(total)).toBe(await held(taskId));
+    expect(groups?.map(({ node, split }) => [node, split])).toEqual([["worker-1", total]]);
+    expect((await report(null, "workload")).groups?.map(({ workload }) => workload)).toEqual(["sft"]);
+    // Steps 3 to 5 were there before; the first of them ends the wait for a first step. Passes are a second or ten apart.
+    expect(total.recomputed).toBeGreaterThanOrEqual(20_000);
+    expect(total.recomputed).toBeLessThanOrEqual(30_000);
+    expect(total.productive).toBeGreaterThanOrEqual(60_000);
+    expect(total.before_first_step).toBeGreaterThanOrEqual(20_000);
+    expect([total.stalled, total.unknown]).toEqual([0, 0]);
+    expect(crashed).toBeGreaterThan(0);
+  });
+
+  it("counts a stall from the step after which none came, until one does or to the end", async () => {
+    await world.close();
+    world = await makeSchedulerWorld(STALLS);
+    const { taskId } = await world.submit("sft", { spec: SPEC });
+    await world.passUntilState(taskId, "RUNNING");
+    const start = world.lastStart();
+    await steps(start, 1, 1);
+    await turns(start, 4);
+    await steps(start, 2, 2);
+    const between = (await report(null)).total;
+    expect(between.stalled).toBeGreaterThanOrEqual(40_000);
+    expect(between.stalled).toBeLessThanOrEqual(60_000);
+    await turns(start, 4);
+    start.finish();
+    await world.passUntilState(taskId, "SUCCEEDED");
+    const { total } = await report(null);
+    expect(total.stalled).toBeGreaterThanOrEqual(between.stalled + 30_000);
+    expect(totalUse(total)).toBe(await held(taskId));
+  });
+
+  it("of a run without metrics is unknown when it did its work, and a wait for its first step when it failed", async () => {
+    await run("alice", 20_000);
+    expect((await report("alice")).total).toEqual({ ...NO_USE, unknown: await gpuMs("alice") });
+    const { taskId } = await world.submit("sft", { userId: "bob" });
+    await world.passUntilState(taskId, "RUNNING");
+    await turns(world.lastStart(), 1);
+    world.lastStart().finish({ exit_code: 1 });
+    await world.passUntilState(taskId, "FAILED");
+    expect((await report("bob")).total).toEqual({ ...NO_USE, before_first_step: await gpuMs("bob") });
+  });
+
+  it("takes the times of steps from the launcher's record where the server was away meanwhile", async () => {
+    const { taskId } = await world.submit("sft", { spec: SPEC });
+    await world.passUntilState(taskId, "RUNNING");
+    const start = world.lastStart();
+    await turns(start, 1);
+    start.launcher.writeMetrics({ step: 1, data: { "train/loss": 1 } });
+    const bytes = readJobFile(world, start.submissionId, "logs/metrics.jsonl").length;
+    const line = (at: number, metrics: number): string =>
+      `${String(at).padStart(15)} ${"0".padStart(20)} ${String(metrics).padStart(20)}\n`;
+    const at = world.clock.now();
+    writeFileSync(join(start.launcher.jobDir, "logs/times"), line(at - 1_000, bytes - 1) + line(at, bytes));
+    world.clock.advance(HOUR);
+    start.finish();
+    await world.passUntilState(taskId, "SUCCEEDED");
+    const [attempt] = await world.attempts(taskId);
+    expect(attempt?.useMarks?.firstStepAt).toBe(at);
+    const { total } = await report(null);
+    expect(total.before_first_step).toBe(at - (attempt?.startedAt ?? 0));
+    expect(total.productive).toBe((attempt?.endedAt ?? 0) - at);
   });
 });
 

@@ -22,6 +22,15 @@ export type ModelFiles =
   | { readonly kind: "no_config" }
   | { readonly kind: "bad_config"; readonly why: string };
 
+/** What stands at a path that a TaskSpec names. */
+export type PathCheck =
+  | { readonly kind: "ok" }
+  | { readonly kind: "missing" }
+  | { readonly kind: "outside"; readonly target: string }
+  | { readonly kind: "wrong_type"; readonly found: string }
+  /** The world could not be read in time: accepted with a warning. */
+  | { readonly kind: "unknown"; readonly error: string };
+
 /** What a task would train on, as it lies on shared storage now. */
 export type TrainingInputs = {
   /** The code tree holds verl's own data sets. Another trainer may want other columns, so its findings are warnings. */

@@ -141,6 +141,19 @@ export type ProfileRef = {
 /** Which node holds how much for an attempt: planned at launch. */
 export type Placement = readonly { readonly node: string; readonly gpus: number; readonly cpus: number }[];
 
+/** What is written down of an attempt while it runs, for the account of its GPU time (docs/usage.md): nothing has to be read when it has ended. Instants are epoch ms. */
+export type UseMarks = {
+  readonly firstStepAt: number | null;
+  /** The furthest step that attempts before this one had done and that it does again; null = none. */
+  readonly again: number | null;
+  /** When it had done that step; null = not yet. */
+  readonly againUntil: number | null;
+  /** From the step after which none came; `to` null = it still stands. */
+  readonly stalls: readonly { readonly from: number; readonly to: number | null }[];
+  /** Its steps could not be seen: it came to its end without one, or its files could not be read. */
+  readonly isBlind: boolean;
+};
+
 export type Attempt = {
   readonly taskId: string;
   readonly userId: string;
@@ -159,6 +172,8 @@ export type Attempt = {
   readonly signal: string | null;
   readonly failure: Failure | null;
   readonly resumedFrom: { readonly submissionId: string; readonly step: number } | null;
+  /** For the account of its GPU time; null = it is older than that account. */
+  readonly useMarks: UseMarks | null;
   readonly createdAt: number;
   readonly submittedAt: number | null;
   readonly startedAt: number | null;

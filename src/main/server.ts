@@ -132,6 +132,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     meters,
     failpoint: options.failpoint,
     // Asked first in a pass of the loop, which begins when all is made.
+    logs,
     paceOf: (taskId) => watch.paceOf(taskId),
     stalls: settings.stalls,
     settings: {

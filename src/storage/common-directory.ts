@@ -1,6 +1,6 @@
 /** What stands under /private/common. Links are followed, and must end under it or in a place that the operator allowed. Synchronous. */
 import { readdirSync, realpathSync, statSync, type Stats } from "node:fs";
-import type { PathCheck } from "../control/ports.ts";
+import type { PathCheck } from "../domain/preflight.ts";
 import { readOpen, withRegularFile } from "./regular-file.ts";
 import { canonicalToShared, isUnder } from "./roots.ts";
 import { errorCode } from "./trouble.ts";

@@ -1,5 +1,5 @@
 /** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
-import type { CheckpointReading, LogPlace, LogRange, LogScan, PathCheck, PreparedAttempt } from "../control/ports.ts";
+import type { CheckpointReading, LogPlace, LogRange, LogScan, PreparedAttempt } from "../control/ports.ts";
 import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import type { NodeRecord } from "../domain/node-record.ts";
@@ -14,7 +14,7 @@ import { readCheckpoints } from "./checkpoints.ts";
 import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
 import { HEAD_OPERATIONS, type HeadOperations } from "./head-operations.ts";
 import { installLauncher } from "./install-launcher.ts";
-import type { TrainingInputs } from "../domain/preflight.ts";
+import type { PathCheck, TrainingInputs } from "../domain/preflight.ts";
 import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
 import { type Beat, beatNode, readWant, type WantReading } from "./node-file.ts";
 import type { NodeReadings } from "../control/node-ports.ts";

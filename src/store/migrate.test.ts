@@ -76,9 +76,10 @@ it("an empty database gets every table, a version and an id of its own", async (
   expect(await migrate(files.write, "sqlite", MIGRATIONS, () => "id1", "memory")).toBe("id1");
   expect(await migrate(files.write, "sqlite", MIGRATIONS, () => "id2", "memory")).toBe("id1");
   const { rows } = await sql<{ name: string }>`select name from sqlite_schema where type = 'table' order by name`.execute(files.read);
-  const tables = "attempts audit events idempotency leader meta node_wishes outbox queue_pause task_counts tasks tokens usage users".split(
-    " ",
-  );
+  const tables =
+    "attempts audit events idempotency leader meta node_wishes outbox queue_pause task_counts tasks tokens usage usage_split users".split(
+      " ",
+    );
   expect(rows.map((row) => row.name).filter((name) => !name.startsWith("sqlite_"))).toEqual(tables);
   files.close();
 });

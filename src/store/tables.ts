@@ -1,5 +1,6 @@
 /** Rows as both databases hold them: times are epoch ms, flags are 0 or 1, structures are JSON text. Pages of the wire never see these. */
 import type { Generated } from "kysely";
+import type { UseKind } from "../domain/held-time.ts";
 import type { AttemptState, EventType, TaskState, TokenScope, UserState, Workload } from "../domain/types.ts";
 
 export type TaskTable = {
@@ -58,6 +59,7 @@ export type AttemptTable = {
   signal: string | null;
   failure: string | null;
   resumed_from: string | null;
+  use_marks: string | null;
   counted_gpu_ms: Generated<number>;
   created_at: number;
   submitted_at: number | null;
@@ -117,6 +119,9 @@ export type NodeWishTable = {
   at: number;
 };
 
+/** GPU-milliseconds. */
+export type UsageSplitTable = { day: string; user_id: string; workload: Workload; node: string } & { -readonly [kind in UseKind]: number };
+
 export type Tables = {
   users: UserTable;
   tokens: TokenTable;
@@ -128,6 +133,7 @@ export type Tables = {
   idempotency: { user_id: string; key: string; body_hash: string; task_id: string; answer: string; created_at: number };
   audit: AuditTable;
   usage: { user_id: string; day: string; gpu_ms: number };
+  usage_split: UsageSplitTable;
   node_wishes: NodeWishTable;
   queue_pause: { one: number; at: number; actor: string; reason: string | null };
   leader: { one: number; epoch: number; owner: string | null; at: number | null };

@@ -1,6 +1,7 @@
 /** The only writer of a task's state: guarded by version and epoch, along edges of the domain, with its history in the same savepoint. */
 import type { Kysely, Selectable } from "kysely";
 import type { ChangeOutcome, TaskChange } from "../control/ports.ts";
+import { newMarks } from "../domain/held-time.ts";
 import { canMove, isTerminal } from "../domain/task-state.ts";
 import { writeAudit } from "./audit-store.ts";
 import type { Dialect } from "./migrations/migration.ts";
@@ -75,12 +76,12 @@ function present(value: unknown): boolean {
 /** The old attempt first: the database itself allows a task one open attempt only. */
 async function writeAttempts(db: Kysely<Tables>, row: Selectable<TaskTable>, change: TaskChange): Promise<void> {
   const patchesNew = change.attempt !== undefined && change.attempt.attempt === change.newAttempt?.attempt;
-  if (!patchesNew) await patchAttempt(db, change);
+  if (!patchesNew) await patchAttempt(db, row, change);
   await insertAttempt(db, row, change);
-  if (patchesNew) await patchAttempt(db, change);
+  if (patchesNew) await patchAttempt(db, row, change);
 }
 
-async function patchAttempt(db: Kysely<Tables>, change: TaskChange): Promise<void> {
+async function patchAttempt(db: Kysely<Tables>, task: Selectable<TaskTable>, change: TaskChange): Promise<void> {
   if (change.attempt === undefined) return;
   const epoch = change.epoch === null ? {} : { epoch: change.epoch };
   const row = storable({ ...attemptPatchRow(change.attempt.patch), ...epoch });
@@ -92,7 +93,7 @@ async function patchAttempt(db: Kysely<Tables>, change: TaskChange): Promise<voi
     .where("attempt", "=", change.attempt.attempt)
     .executeTakeFirstOrThrow();
   if (numUpdatedRows !== 1n) throw new Error(`task ${change.taskId} has no attempt ${change.attempt.attempt} to change`);
-  if (present(row.ended_at)) await countAttempt(db, change.taskId, change.attempt.attempt);
+  if (present(row.ended_at)) await countAttempt(db, change.taskId, change.attempt.attempt, task.workload);
 }
 
 async function insertAttempt(db: Kysely<Tables>, task: Selectable<TaskTable>, change: TaskChange): Promise<void> {
@@ -122,6 +123,7 @@ async function insertAttempt(db: Kysely<Tables>, task: Selectable<TaskTable>, ch
         signal: null,
         failure: null,
         resumed_from: jsonOrNull(fresh.resumedFrom),
+        use_marks: JSON.stringify(newMarks(fresh.again ?? null)),
         created_at: change.at,
         submitted_at: null,
         started_at: null,

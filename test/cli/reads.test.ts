@@ -506,24 +506,38 @@ test("a limit that does not end, or is far, ends the command with the limit's wo
   expect([far.calls.length, far.sleeps]).toEqual([1, []]);
 });
 
-test("usage shows GPU-hours by day and user, and the sum of each", async () => {
+const gpuTime = (productive: number, parts = {}) => {
+  const split = { productive, recomputed: 0, stalled: 0, before_first_step: 0, unknown: 0, ...parts };
+  const total = Object.values(split).reduce((sum, ms) => sum + ms, 0);
+  return { gpu_seconds: Math.round(total / 1000), gpu_ms: { total, ...split } };
+};
+
+test("usage shows GPU-hours by day and user, what they went into, and the sum", async () => {
   const usage = [
-    { day: "2026-08-01", user_id: "alice", gpu_seconds: 7_200 },
-    { day: "2026-08-01", user_id: "bob", gpu_seconds: 36_000 },
-    { day: "2026-07-31", user_id: "alice", gpu_seconds: 1_800 },
+    { day: "2026-08-01", user_id: "alice", ...gpuTime(7_200_000) },
+    { day: "2026-08-01", user_id: "bob", ...gpuTime(36_000_000, { stalled: 3_600_000 }) },
+    { day: "2026-07-31", user_id: "alice", ...gpuTime(1_800_000) },
   ];
-  const cli = cliWorld({ routes: { readUsage: { json: { usage, next_cursor: null } } } });
+  const total = gpuTime(45_000_000, { stalled: 3_600_000 });
+  const cli = cliWorld({ routes: { readUsage: { json: { usage, groups: null, total, next_cursor: null } } } });
   expect(await cli.run("usage", "--days", "30")).toBe(0);
   expect(cli.calls[0]?.query).toEqual({ days: "30" });
+  expect(cli.stdout()).not.toContain("UNKNOWN");
   const rows = cli.stdout().trimEnd().split("\n").slice(1);
   expect(rows.map((row) => row.trim().split(/ +/))).toEqual([
-    ["2026-08-01", "alice", "2.00"],
-    ["2026-08-01", "bob", "10.00"],
-    ["2026-07-31", "alice", "0.50"],
-    ["all", "bob", "10.00"],
-    ["all", "alice", "2.50"],
+    ["2026-08-01", "alice", "2.00", "2.00", "0.00"],
+    ["2026-08-01", "bob", "11.00", "10.00", "1.00"],
+    ["2026-07-31", "alice", "0.50", "0.50", "0.00"],
+    ["all", "13.50", "12.50", "1.00"],
   ]);
-  const none = cliWorld({ routes: { readUsage: { json: { usage: [], next_cursor: null } } } });
+  const groups = [{ key: "w1", ...total }];
+  const byNode = cliWorld({ routes: { readUsage: { json: { usage, groups, total, next_cursor: null } } } });
+  expect(await byNode.run("usage", "--since", "2d", "--by", "node")).toBe(0);
+  expect(Object.keys(byNode.calls[0]?.query ?? {}).toSorted()).toEqual(["by", "since"]);
+  expect(byNode.stdout()).toMatch(/^NODE +GPU-HOURS +PRODUCTIVE +STALLED\nw1 +13\.50 +12\.50 +1\.00\nall +13\.50/);
+  expect(await cliWorld().run("usage", "--since", "2d", "--days", "3")).toBe(2);
+  expect(await cliWorld().run("usage", "--by", "moon")).toBe(2);
+  const none = cliWorld({ routes: { readUsage: { json: { usage: [], groups: null, total: gpuTime(0), next_cursor: null } } } });
   expect(await none.run("usage")).toBe(0);
   expect(none.stderr()).toContain("no GPU was used in the last 7 days");
 });

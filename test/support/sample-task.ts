@@ -46,6 +46,7 @@ export function sampleAttempt(over: Partial<Attempt> = {}): Attempt {
     signal: null,
     failure: null,
     resumedFrom: null,
+    useMarks: null,
     createdAt: NOW,
     submittedAt: NOW,
     startedAt: null,

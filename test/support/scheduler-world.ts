@@ -20,6 +20,7 @@ import { createRayCluster } from "../../src/ray/cluster-client.ts";
 import { createRayJobs } from "../../src/ray/jobs-client.ts";
 import { createRayHttp } from "../../src/ray/ray-http.ts";
 import { jobFiles } from "../../src/storage/job-files.ts";
+import { logFiles } from "../../src/storage/log-files.ts";
 import { nodeFiles } from "../../src/storage/node-files.ts";
 import type { OperationName } from "../../src/storage/operations.ts";
 import { type CallStorage, storageInProcess } from "../../src/storage/storage-client.ts";
@@ -168,6 +169,7 @@ export async function makeSchedulerWorld(options: WorldOptions = {}): Promise<Sc
   const deps: SchedulerDeps = {
     store,
     files,
+    logs: logFiles(call),
     nodeFiles: nodes,
     ray: createRayJobs(http),
     cluster: createRayCluster(

@@ -9,6 +9,7 @@ import { nodeSuite } from "./store-suite-nodes.ts";
 import { queueSuite } from "./store-suite-queue.ts";
 import { readSuite } from "./store-suite-reads.ts";
 import { submissionSuite } from "./store-suite-submissions.ts";
+import { usageSuite } from "./store-suite-usage.ts";
 import { userSuite } from "./store-suite-users.ts";
 
 export function storeSuite(database: TestDatabase): void {
@@ -21,6 +22,7 @@ export function storeSuite(database: TestDatabase): void {
     auditSuite(on);
     queueSuite(on);
     nodeSuite(on);
+    usageSuite(on);
     lifeSuite(on);
   });
 }

@@ -4,7 +4,19 @@ import type { Timing } from "../../domain/reconciliation.ts";
 import type { QueueOrder } from "../../domain/queue-order.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
 import type { Attempt, Task } from "../../domain/types.ts";
-import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
+import type {
+  ChangeOutcome,
+  Clock,
+  Ids,
+  JobFiles,
+  Log,
+  LogFiles,
+  RayCluster,
+  RayJobs,
+  SchedulerMeters,
+  Store,
+  TaskChange,
+} from "../ports.ts";
 import type { NodeFiles } from "../node-ports.ts";
 import type { CommandSource } from "../command-source.ts";
 import type { AttemptWatch } from "../../domain/node-evidence.ts";
@@ -39,6 +51,7 @@ export type StallSettings = StallLimits & { readonly policy: "mark" | "resume" }
 export type SchedulerDeps = {
   readonly store: Store;
   readonly files: JobFiles;
+  readonly logs: Pick<LogFiles, "times">;
   readonly nodeFiles: NodeFiles;
   readonly ray: RayJobs;
   readonly cluster: RayCluster;

@@ -42,14 +42,15 @@ export async function follow(
     });
     return;
   }
-  const progress = await readProgress(deps, memory, task, attempt);
+  const news = await readProgress(deps, memory, task, attempt);
+  const { progress } = news;
   let current = task;
   if (progress !== null || task.waiting !== null) {
     const outcome = await write(deps, epoch, task, { patch: { waiting: null, ...(progress === null ? {} : { progress }) } });
     if (outcome.kind === "stale") return;
     current = outcome.task;
   }
-  await followSteps(deps, memory, epoch, current, attempt, progress?.step ?? null);
+  await followSteps(deps, memory, epoch, current, attempt, news);
 }
 
 export async function showWaiting(deps: SchedulerDeps, epoch: number, task: Task, waiting: Waiting): Promise<void> {

@@ -46,7 +46,7 @@ export async function launch(
     to: "SUBMITTING",
     patch: { attempts: attempt, waiting: null, nextRunAt: null, passedSince: null, progress: resume.progress },
     events: [event, { ...event, type: "attempt_created", data: { submission_id: submissionId, placement } }, ...resume.events],
-    newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: resume.from },
+    newAttempt: { attempt, submissionId, placement, raySession: session, resumedFrom: resume.from, again: resume.again },
   });
   if (outcome.kind === "stale") return null;
   deps.failpoint("after_claim_commit");

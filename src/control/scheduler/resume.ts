@@ -10,6 +10,8 @@ export type ResumePoint = {
   readonly events: readonly NewTaskEvent[];
   /** As far as the task has come by what is kept: steps that are done again do not count. */
   readonly progress: Progress | null;
+  /** The furthest step that was done before and is done again; null = none is. */
+  readonly again: number | null;
 };
 
 type Deps = Pick<SchedulerDeps, "store" | "files">;
@@ -22,11 +24,13 @@ const SHOWN = 3;
 
 /** Throws where storage can't tell: the launch is put off then, and nothing starts from step 0 for a mount that is away. */
 export async function resumePoint(deps: Deps, task: Task, attempt: number): Promise<ResumePoint> {
-  if (task.attempts === 0 && (task.retryOf === null || task.fromScratch)) return { from: null, events: [], progress: null };
+  if (task.attempts === 0 && (task.retryOf === null || task.fromScratch)) return { from: null, events: [], progress: null, again: null };
   const notes: string[] = [];
   let reached = task.progress?.step ?? null;
+  let furthest = 0;
   for await (const saver of savers(deps, task)) {
     reached ??= saver.task.progress?.step ?? null;
+    furthest = Math.max(furthest, reached ?? 0, saver.attempt.useMarks?.again ?? 0);
     const name = saver.task.taskId === task.taskId ? `attempt ${saver.attempt.attempt}` : saver.attempt.submissionId;
     const found = await look(deps, saver);
     if (found.kind === "gone") notes.push(`the files of ${name} are gone`);
@@ -34,11 +38,20 @@ export async function resumePoint(deps: Deps, task: Task, attempt: number): Prom
       for (const { step, why } of found.skipped) notes.push(`the checkpoint of step ${step} of ${name} was passed over: ${why}`);
       if (found.newest !== null) {
         const from = { submissionId: saver.attempt.submissionId, step: found.newest };
-        return { from, events: [resumed(attempt, from, name, reached, notes)], progress: keptProgress(task, from.step) };
+        return {
+          from,
+          events: [resumed(attempt, from, name, reached, notes)],
+          progress: keptProgress(task, from.step),
+          again: beyond(furthest, from.step),
+        };
       }
     }
   }
-  return { from: null, events: [fromStart(attempt, reached, notes)], progress: null };
+  return { from: null, events: [fromStart(attempt, reached, notes)], progress: null, again: beyond(furthest, 0) };
+}
+
+function beyond(furthest: number, step: number): number | null {
+  return furthest > step ? furthest : null;
 }
 
 /** The metric was of a step that is lost. */

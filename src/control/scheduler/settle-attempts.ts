@@ -6,6 +6,7 @@ import type { Attempt, AttemptFiles, Claim, HeadView, NodeView, RayJobView, Task
 import type { NewTaskEvent } from "../../domain/types.ts";
 import { eachBounded, isGone, type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { follow, showWaiting } from "./follow.ts";
+import { markEnd } from "./held-time.ts";
 import { postAttempt, submittedChange } from "./launch.ts";
 import { signOfLife } from "./memory.ts";
 import { readProgress } from "./progress.ts";
@@ -23,6 +24,8 @@ export type World = {
 };
 
 const AT_ONCE = 8;
+/** What an end reads of the metrics at most, of 1 MiB each: all but the last is known where this server followed the run. */
+const MOST_READS = 16;
 const LOG_TAIL_LINES = 400;
 const LOG_TAIL_BYTES = 256 * 1024;
 /** Ray shows a ghost record when a job is deleted within about 1 s of its end. */
@@ -232,7 +235,9 @@ async function end(
     stop: seen.files.stop,
     policy: deps.settings,
   });
-  const progress = ending.kind === "result" ? await readProgress(deps, memory, task, attempt) : null;
+  const news = ending.kind === "never_started" ? null : await readProgress(deps, memory, task, attempt, MOST_READS);
+  const progress = ending.kind === "result" ? (news?.progress ?? null) : null;
+  const useMarks = news === null ? null : await markEnd(deps, attempt, news, outcome.attempt.state === "SUCCEEDED");
   deps.failpoint("after_status_before_commit");
   const now = deps.clock.now();
   const endedAt = ending.kind === "result" ? instantWithin(ending.result.endedAt, attempt.startedAt ?? attempt.createdAt, now) : now;
@@ -251,7 +256,10 @@ async function end(
       ...(ended ? { endedAt } : requeueDone(task)),
     },
     events: [event, { ...event, type: "attempt_ended", data }],
-    attempt: { attempt: attempt.attempt, patch: { ...outcome.attempt, quarantined: false, stalled: false, endedAt } },
+    attempt: {
+      attempt: attempt.attempt,
+      patch: { ...outcome.attempt, quarantined: false, stalled: false, endedAt, ...(useMarks === null ? {} : { useMarks }) },
+    },
   });
   if (!applied(done)) return false;
   deps.meters.attemptEnded(outcome.attempt.state);

@@ -1,9 +1,12 @@
 /** Follows the steps of running attempts and writes when one stalls and when it goes on (docs/stalls.md). */
 import { type Decision, decide } from "../../domain/diagnosis/diagnose.ts";
 import { middle } from "../../domain/insight/pace.ts";
+import { withStall, withStallEnd, withStep } from "../../domain/held-time.ts";
 import { type Stall, type StallSight, stallOf } from "../../domain/stall.ts";
-import type { Attempt, HeadView, NewTaskEvent, Task } from "../../domain/types.ts";
+import type { Attempt, HeadView, NewTaskEvent, Task, UseMarks } from "../../domain/types.ts";
 import { type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
+import { markSteps } from "./held-time.ts";
+import type { NewSteps } from "./progress.ts";
 
 /** Kept in this process only: after a restart each wait begins anew, which can only make it longer. */
 export type StallMemory = {
@@ -49,27 +52,28 @@ export function stallEndsIt({ stalls: { policy } }: Pick<SchedulerDeps, "stalls"
   return policy === "resume" && memory.stalls.attempts.get(attempt.submissionId)?.stalled != null;
 }
 
-/** `fromFile`: the newest step that its metrics file told of since the last call; null = it told of none. */
+/** `news`: what its metrics file told of since the last call. */
 export async function followSteps(
   deps: SchedulerDeps,
   memory: SchedulerMemory,
   epoch: number,
   task: Task,
   attempt: Attempt,
-  fromFile: number | null,
+  news: Pick<NewSteps, "progress" | "lines">,
 ): Promise<void> {
   const now = memory.healthy.ms();
   const watch = memory.stalls.attempts.get(attempt.submissionId) ?? newWatch(now);
   memory.stalls.attempts.set(attempt.submissionId, watch);
   // The console's steps count where there is no metrics file (verl 0.5), as the look for alerts saw them last.
-  watch.fromFile = fromFile ?? watch.fromFile;
-  if (sawStep(watch, watch.fromFile ?? deps.paceOf(task.taskId)?.step ?? null, now) && attempt.stalled)
-    return goesOn(deps, epoch, task, attempt, watch.step);
+  watch.fromFile = news.progress?.step ?? watch.fromFile;
+  const hasMoved = sawStep(watch, watch.fromFile ?? deps.paceOf(task.taskId)?.step ?? null, now);
+  const marks = await markedNow(deps, attempt, watch, news, hasMoved);
+  if (hasMoved && attempt.stalled) return goesOn(deps, epoch, task, attempt, watch.step, marks);
   const sight = await sightOf(deps, memory, task, attempt, watch, now);
   const stall = stallOf(sight, deps.stalls);
   const isNews = stall !== null && watch.stalled === null;
   watch.stalled = stall;
-  if (stall === null || !isNews || attempt.stalled) return;
+  if (stall === null || !isNews || attempt.stalled) return keepMarks(deps, epoch, task, attempt, marks);
   const event: NewTaskEvent = {
     actor: "system",
     attempt: attempt.attempt,
@@ -77,7 +81,26 @@ export async function followSteps(
     reason: { code: stall.code, text: stall.text + (await whatTheLogSays(deps, attempt, stall)) },
     data: { step: sight.step, still_s: Math.round(sight.stillMs / 1000) },
   };
-  await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: true } } });
+  const useMarks = marks === null ? {} : { useMarks: withStall(marks, deps.clock.now() - Math.round(sight.stillMs)) };
+  await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: true, ...useMarks } } });
+}
+
+/** Steps that only the console tells of came when they were seen. */
+async function markedNow(
+  deps: SchedulerDeps,
+  attempt: Attempt,
+  { step, fromFile }: StepWatch,
+  { lines }: Pick<NewSteps, "lines">,
+  hasMoved: boolean,
+): Promise<UseMarks | null> {
+  if (attempt.useMarks === null) return null;
+  if (fromFile === null && step !== null && hasMoved) return withStep(attempt.useMarks, step, deps.clock.now());
+  return markSteps(deps, attempt, attempt.useMarks, lines);
+}
+
+async function keepMarks(deps: SchedulerDeps, epoch: number, task: Task, attempt: Attempt, marks: UseMarks | null): Promise<void> {
+  if (marks === null || marks === attempt.useMarks) return;
+  await write(deps, epoch, task, { attempt: { attempt: attempt.attempt, patch: { useMarks: marks } } });
 }
 
 function newWatch(now: number): StepWatch {
@@ -114,7 +137,14 @@ async function sightOf(
   return { step, stillMs, stepMs, headSilentMs, unplaceable: step === null ? (watch.log?.unplaceable ?? null) : null };
 }
 
-async function goesOn(deps: SchedulerDeps, epoch: number, task: Task, attempt: Attempt, step: number | null): Promise<void> {
+async function goesOn(
+  deps: SchedulerDeps,
+  epoch: number,
+  task: Task,
+  attempt: Attempt,
+  step: number | null,
+  marks: UseMarks | null,
+): Promise<void> {
   const event: NewTaskEvent = {
     actor: "system",
     attempt: attempt.attempt,
@@ -122,7 +152,8 @@ async function goesOn(deps: SchedulerDeps, epoch: number, task: Task, attempt: A
     reason: { code: "step", text: step === null ? "it goes on" : `it goes on: step ${step} has come` },
     data: { step },
   };
-  await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: false } } });
+  const useMarks = marks === null ? {} : { useMarks: withStallEnd(marks, deps.clock.now()) };
+  await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: false, ...useMarks } } });
 }
 
 async function unplaceable(deps: SchedulerDeps, attempt: Attempt): Promise<string | null> {
