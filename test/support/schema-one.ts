@@ -18,7 +18,9 @@ export async function expectSchemaOneToMigrate(db: Kysely<Tables>, dialect: Dial
   // A day and a half that two nodes were held by an attempt of which nobody had noted what it did.
   const placement = '[{"node":"w1","gpus":2,"cpus":1},{"node":"w2","gpus":1,"cpus":1}]';
   await sql`insert into tasks (task_id, id_reversed, user_id, workload, state, version, priority, labels, spec_text, spec, profile, needs, attempts,
-    held, created_at, seq) ${dialect === "postgres" ? sql`overriding system value` : sql``} values ('t1', '1t', 'alice', 'sft', 'FAILED', 1, 0, '{}', '', '{}', '{}', '{}', 1, 0, 1, 1)`.execute(db);
+    held, created_at, seq) ${dialect === "postgres" ? sql`overriding system value` : sql``} values ('t1', '1t', 'alice', 'sft', 'FAILED', 1, 0, '{}', '', '{}', '{}', '{}', 1, 0, 1, 1)`.execute(
+    db,
+  );
   await sql`insert into attempts (task_id, attempt, user_id, submission_id, state, quarantined, stalled, placement, counted_gpu_ms, created_at,
     started_at, ended_at) values ('t1', 1, 'alice', 't1--a01', 'FAILED', 0, 0, ${placement}, ${129_600_000 * 3}, 1, 0, 129600000)`.execute(
     db,
