@@ -1,6 +1,6 @@
 /** The wire shapes of what a task's own files tell: its metrics, and why it is as it is. `null`, never absent. */
 import { z } from "zod";
-import { Instant, TaskStateWire } from "./resources.ts";
+import { AlertWire, Instant, TaskStateWire } from "./resources.ts";
 
 const SeriesWire = z
   .record(z.string(), z.array(z.number().nullable()))
@@ -32,15 +32,6 @@ export const CurvesWire = z
 export type CurvesWire = z.infer<typeof CurvesWire>;
 
 const RangeWire = z.object({ low: Instant, high: Instant.nullable().meta({ description: "Null = nothing bounds it" }) }).nullable();
-
-const AlertWire = z
-  .object({
-    code: z.string().meta({ description: "not_finite, reward_collapse, response_clip, entropy_collapse; others are of the scheduler" }),
-    text: z.string(),
-    attempt: z.int().nullable(),
-    at: Instant,
-  })
-  .meta({ id: "Alert" });
 
 const AgainWire = z
   .object({

@@ -1,6 +1,6 @@
 /** The nodes of the pool on the wire. */
 import { z } from "zod";
-import { Instant } from "./resources.ts";
+import { GpuUsageWire, Instant } from "./resources.ts";
 
 const Why = z.object({ code: z.string(), text: z.string() }).nullable();
 const Bytes = z.number().nullable();
@@ -27,16 +27,7 @@ export const NodeWire = z
       .object({ version: z.string(), ray_version: z.string().nullable(), python_version: z.string().nullable(), containment: z.string() })
       .nullable()
       .meta({ description: "Null = a worker without an agent" }),
-    gpu_usage: z.array(
-      z.object({
-        index: z.int(),
-        uuid: z.string(),
-        name: z.string(),
-        utilization_percent: z.number().nullable(),
-        memory_used_mib: z.number().nullable(),
-        memory_total_mib: z.number().nullable(),
-      }),
-    ),
+    gpu_usage: z.array(GpuUsageWire).meta({ description: "As its agent sampled it last, each 15 s" }),
     disk_free_bytes: Bytes,
     shm_free_bytes: Bytes,
     address: z.string().nullable().meta({ description: "For the admin only" }),

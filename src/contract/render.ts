@@ -4,7 +4,19 @@ import type { Estimate } from "../domain/estimate.ts";
 import type { TrainingPlan } from "../domain/preflight.ts";
 import type { Attempt, Failure, Pause, Task, TaskEvent, TaskSpec, Token, User, Waiting } from "../domain/types.ts";
 import type { TrainingPlanWire } from "./plan.ts";
-import type { AttemptWire, AuditWire, EstimateWire, QueueWire, TaskSummaryWire, TaskWire, TokenWire, UserWire } from "./resources.ts";
+import type { GpuUsage, GpuUse } from "../domain/node-record.ts";
+import type {
+  AlertWire,
+  AttemptWire,
+  AuditWire,
+  EstimateWire,
+  GpuUsageWire,
+  QueueWire,
+  TaskSummaryWire,
+  TaskWire,
+  TokenWire,
+  UserWire,
+} from "./resources.ts";
 
 export function instant(at: number): string {
   return new Date(at).toISOString();
@@ -141,8 +153,45 @@ export function renderTaskSummary(task: Task, attempt: Attempt | null, estimate:
   };
 }
 
-export function renderTask(task: Task, attempt: Attempt | null, estimate: Estimate | undefined): TaskWire {
-  return { ...renderTaskSummary(task, attempt, estimate), spec: renderSpec(task.spec) };
+export type TaskDetail = { readonly alerts: readonly TaskEvent[]; readonly stall: TaskEvent | null; readonly gpuUse: readonly GpuUse[] };
+
+export function renderTask(
+  task: Task,
+  attempt: Attempt | null,
+  estimate: Estimate | undefined,
+  { alerts, stall, gpuUse }: TaskDetail,
+): TaskWire {
+  return {
+    ...renderTaskSummary(task, attempt, estimate),
+    spec: renderSpec(task.spec),
+    alerts: alerts.map(renderAlert),
+    stall:
+      stall === null || attempt?.stalled !== true
+        ? null
+        : { code: stall.reason?.code ?? "stalled", text: stall.reason?.text ?? "", at: instant(stall.at) },
+    gpu_use: gpuUse.map(({ node, gpusHeld, isShared, gpus, sampledAt }) => ({
+      node,
+      gpus_held: gpusHeld,
+      shared: isShared,
+      gpus: gpus.map(renderGpu),
+      sampled_at: maybeInstant(sampledAt === null || Number.isNaN(Date.parse(sampledAt)) ? null : Date.parse(sampledAt)),
+    })),
+  };
+}
+
+export function renderAlert({ reason, attempt, at }: TaskEvent): AlertWire {
+  return { code: reason?.code ?? "alert", text: reason?.text ?? "", attempt, at: instant(at) };
+}
+
+export function renderGpu(gpu: GpuUsage): GpuUsageWire {
+  return {
+    index: gpu.index,
+    uuid: gpu.uuid,
+    name: gpu.name,
+    utilization_percent: gpu.utilizationPercent,
+    memory_used_mib: gpu.memoryUsedMib,
+    memory_total_mib: gpu.memoryTotalMib,
+  };
 }
 
 export function renderEvent(event: TaskEvent) {

@@ -113,7 +113,48 @@ const taskFields = {
 
 export const TaskSummaryWire = z.object(taskFields).meta({ id: "TaskSummary" });
 export type TaskSummaryWire = z.infer<typeof TaskSummaryWire>;
-export const TaskWire = z.object({ ...taskFields, spec: SpecWire }).meta({ id: "Task" });
+export const AlertWire = z
+  .object({
+    code: z.string().meta({ description: "not_finite, reward_collapse, response_clip, entropy_collapse; others are of the scheduler" }),
+    text: z.string(),
+    attempt: z.int().nullable(),
+    at: Instant,
+  })
+  .meta({ id: "Alert" });
+
+export type AlertWire = z.infer<typeof AlertWire>;
+
+/** One GPU as nvidia-smi showed it; null where the driver does not say. */
+export const GpuUsageWire = z.object({
+  index: z.int(),
+  uuid: z.string(),
+  name: z.string(),
+  utilization_percent: z.number().nullable(),
+  memory_used_mib: z.number().nullable(),
+  memory_total_mib: z.number().nullable(),
+});
+
+export type GpuUsageWire = z.infer<typeof GpuUsageWire>;
+
+const GpuUseWire = z
+  .object({
+    node: z.string(),
+    gpus_held: z.number(),
+    shared: z.boolean().meta({ description: "The task holds fewer GPUs than the node has, and which of them Ray does not tell" }),
+    gpus: z.array(GpuUsageWire),
+    sampled_at: Instant.nullable(),
+  })
+  .meta({ id: "GpuUse" });
+
+export const TaskWire = z
+  .object({
+    ...taskFields,
+    spec: SpecWire,
+    alerts: z.array(AlertWire).meta({ description: "The newest of each kind" }),
+    stall: z.object({ code: z.string(), text: z.string(), at: Instant }).nullable().meta({ description: "Null = it is not stalled" }),
+    gpu_use: z.array(GpuUseWire).meta({ description: "All GPUs of the nodes that it runs on, sampled each 15 s; [] where there are none" }),
+  })
+  .meta({ id: "Task" });
 export type TaskWire = z.infer<typeof TaskWire>;
 
 export const WarningWire = z.object({ code: z.string(), field: z.string().nullable(), text: z.string() }).meta({ id: "Warning" });

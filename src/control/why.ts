@@ -14,6 +14,7 @@ import type { DiagnosisOf } from "./known-diagnoses.ts";
 import type { Clock, JobFiles, Store } from "./ports.ts";
 import { fitOf, type PoolView } from "./read-pool.ts";
 import { resumePoint } from "./scheduler/resume.ts";
+import { readSigns } from "./task-signs.ts";
 import { inOrder } from "../domain/queue-order.ts";
 
 export type WhyDeps = {
@@ -62,7 +63,6 @@ export type Why = {
   readonly notes: readonly string[];
 };
 
-const EVENTS_A_PAGE = 500;
 export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   const notes: string[] = [];
   /** An answer without one of its parts is better than none. */
@@ -78,7 +78,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   const latest = attempts.at(-1) ?? null;
   const line = attempts.length === 0 ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
   const metric = line === null ? null : metricChange(task, line);
-  const told = await notableEvents(deps.store, task);
+  const told = await readSigns(deps.store, task);
   const hasEnded = isTerminal(task.state);
   const again = hasEnded && task.state !== "SUCCEEDED" ? await orNote("the checkpoints", null, () => whereAgain(deps, task)) : null;
   return {
@@ -88,7 +88,7 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
     waiting: isWaiting(task.state) ? await waitingOf(deps, task) : null,
     running:
       isLive(task.state) && latest !== null
-        ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric, told.stall))
+        ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric, told.stall?.reason?.text ?? null))
         : null,
     failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, latest, orNote),
     ended: hasEnded
@@ -172,20 +172,4 @@ function metricChange({ workload }: Task, line: Series): MetricChange | null {
     return { key, first, last, best };
   }
   return null;
-}
-
-/** The newest alert of each kind, of attempts (what somebody did to the task is no sign of its training), and what was said of the newest stall. */
-async function notableEvents(store: Store, task: Task): Promise<{ readonly alerts: readonly TaskEvent[]; readonly stall: string | null }> {
-  const out = new Map<string, TaskEvent>();
-  let stall: string | null = null;
-  for (let after = 0; ;) {
-    const page = await store.tasks.events(task.taskId, after, EVENTS_A_PAGE);
-    for (const event of page.rows) {
-      if (event.type === "alert" && event.attempt !== null) out.set(event.reason?.code ?? "", event);
-      if (event.type === "stalled") stall = event.reason?.text ?? null;
-    }
-    const last = page.rows.at(-1);
-    if (!page.hasMore || last === undefined) return { alerts: [...out.values()], stall };
-    after = last.seq;
-  }
 }

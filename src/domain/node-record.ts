@@ -16,6 +16,17 @@ export type GpuUsage = {
   readonly memoryTotalMib: number | null;
 };
 
+/** The GPUs of a node on which an attempt holds some. */
+export type GpuUse = {
+  readonly node: string;
+  readonly gpusHeld: number;
+  /** All GPUs of the node: Ray does not tell which of them a job got. */
+  readonly gpus: readonly GpuUsage[];
+  /** Others may use some of them: the attempt holds fewer than there are. */
+  readonly isShared: boolean;
+  readonly sampledAt: string | null;
+};
+
 /** Who writes the file: tells two agents of one name apart, and lets the same host prove that the last one is gone. */
 export type NodeAgent = {
   readonly host: string;

@@ -1,6 +1,6 @@
 /** The nodes of the pool, and what the admin wants of them. */
 import type { NodeWire } from "../contract/nodes.ts";
-import { instant } from "../contract/render.ts";
+import { instant, renderGpu } from "../contract/render.ts";
 import { changeNode, listNodes, type NodeRow, type NodeVerb } from "../control/nodes.ts";
 import { pageOf } from "../control/cursors.ts";
 import { openText } from "../control/ray-door.ts";
@@ -72,14 +72,7 @@ function renderNode(row: NodeRow, principal: Principal): NodeWire {
             python_version: record.pythonVersion,
             containment: record.containment,
           },
-    gpu_usage: (record?.gpus.usage ?? []).map((gpu) => ({
-      index: gpu.index,
-      uuid: gpu.uuid,
-      name: gpu.name,
-      utilization_percent: gpu.utilizationPercent,
-      memory_used_mib: gpu.memoryUsedMib,
-      memory_total_mib: gpu.memoryTotalMib,
-    })),
+    gpu_usage: (record?.gpus.usage ?? []).map(renderGpu),
     disk_free_bytes: record?.diskFreeBytes ?? null,
     shm_free_bytes: record?.shmFreeBytes ?? null,
     address: principal.kind === "admin" ? (record?.address ?? view?.address ?? null) : null,

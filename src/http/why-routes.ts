@@ -1,5 +1,5 @@
 /** Why a task is as it is, in one answer. */
-import { instant, renderEstimate } from "../contract/render.ts";
+import { instant, renderAlert, renderEstimate } from "../contract/render.ts";
 import type { WhyWire } from "../contract/insight.ts";
 import { knownDiagnoses } from "../control/known-diagnoses.ts";
 import { getTask } from "../control/read-tasks.ts";
@@ -50,12 +50,7 @@ function render(why: Why): WhyWire {
       why.again === null
         ? null
         : { command: `verlpool retry ${task.taskId}`, resumes_from: checkpointWire(why.again.resumesFrom), text: why.again.text },
-    alerts: why.alerts.map((event) => ({
-      code: event.reason?.code ?? "alert",
-      text: event.reason?.text ?? "",
-      attempt: event.attempt,
-      at: instant(event.at),
-    })),
+    alerts: why.alerts.map(renderAlert),
     attempts: [...attemptLines(attempts)],
     next: [...nextCommands(why)],
     notes: [...why.notes],

@@ -25,6 +25,9 @@ const ours = (text: string): string => text.replaceAll(/\u001b\[\d+m|\n/g, "");
 
 const failure = { label: HOSTILE, blame: "user", retryable: false, text: HOSTILE, fix: HOSTILE } as const;
 const task = taskWire({
+  alerts: [{ code: HOSTILE, text: HOSTILE, attempt: 1, at: HOSTILE }],
+  stall: { code: HOSTILE, text: HOSTILE, at: HOSTILE },
+  gpu_use: [{ node: HOSTILE, gpus_held: 1, shared: true, gpus: [], sampled_at: HOSTILE }],
   name: HOSTILE,
   user_id: HOSTILE,
   task_id: HOSTILE,

@@ -171,6 +171,54 @@ test("show of a failed task says what happened, what to do, and where its files 
   expect(cli.stderr()).toContain(`verlpool logs --tail 100 ${TASK_ID}`);
 });
 
+test("show of a running task says why it is stalled, its alerts, and how busy its GPUs are", async () => {
+  const gpu = { uuid: "GPU-7f", name: "NVIDIA H100", memory_used_mib: 62_464, memory_total_mib: 81_559 };
+  const task = taskWire({
+    state: "RUNNING",
+    attempt: attemptWire({ stalled: true }),
+    attempts: 1,
+    stall: {
+      code: "no_step",
+      text: "no step after step 7 has come for 11 min; its log says collective_timeout",
+      at: "2026-08-01T11:58:00.000Z",
+    },
+    alerts: [
+      { code: "entropy_collapse", text: "actor/entropy fell", attempt: 1, at: "2026-08-01T11:50:00.000Z" },
+      { code: "not_finite", text: "actor/loss is NaN", attempt: 1, at: "2026-08-01T11:59:00.000Z" },
+    ],
+    gpu_use: [
+      {
+        node: "w1",
+        gpus_held: 2,
+        shared: false,
+        gpus: [
+          { ...gpu, index: 0, utilization_percent: 97 },
+          { ...gpu, index: 1, utilization_percent: null },
+        ],
+        sampled_at: "2026-08-01T11:59:50.000Z",
+      },
+      {
+        node: "w2",
+        gpus_held: 1,
+        shared: true,
+        gpus: [{ ...gpu, index: 0, utilization_percent: 3 }],
+        sampled_at: "2026-08-01T11:50:00.000Z",
+      },
+    ],
+  });
+  const cli = cliWorld({ routes: { getTask: { json: task } } });
+  expect(await cli.run("show", "3d4c")).toBe(0);
+  const out = cli.stdout();
+  expect(out).toMatch(/stalled +no step after step 7 has come for 11 min; its log says collective_timeout \[no_step\], marked 2m ago/);
+  expect(out).toMatch(/alerts +actor\/loss is NaN \[not_finite\], 1m ago\n +actor\/entropy fell \[entropy_collapse\], 10m ago/);
+  expect(out).toMatch(
+    /gpus +w1: GPU 0 97 %, 61\/80 GiB · GPU 1 \? %, 61\/80 GiB\n +w2 \(holds 1 of 1; others may use the rest\): GPU 0 3 %.*10m ago/,
+  );
+  const quiet = cliWorld({ routes: { getTask: { json: taskWire({ state: "RUNNING", attempt: attemptWire() }) } } });
+  await quiet.run("show", "3d4c");
+  expect(quiet.stdout()).not.toMatch(/^(stalled|alerts|gpus) /m);
+});
+
 test("show of running and succeeded tasks points to the log and to the curves", async () => {
   const run = cliWorld({
     routes: {
@@ -395,8 +443,18 @@ test("nodes NODE shows all that is known of one, and a name that nobody has is a
   };
   const cli = cliWorld({ routes: { listNodes: { json: { head, nodes: [node], next_cursor: null } } } });
   expect(await cli.run("nodes", "w-1")).toBe(0);
-  for (const part of ["cordoned by the admin: Xid 79", "cordon by admin, 10m ago", `${TASK_ID} holds 2 GPUs`, "GPU-7f, 97 %", "3s ago"])
+  for (const part of [
+    "cordoned by the admin: Xid 79",
+    "cordon by admin, 10m ago",
+    `${TASK_ID} holds 2 GPUs`,
+    "GPU-7f, 97 %, 68/80 GiB",
+    "3s ago",
+  ])
     expect(cli.stdout()).toContain(part);
+  const two = [gpu, { ...gpu, index: 3, utilization_percent: 51, memory_used_mib: null }];
+  const table = cliWorld({ routes: { listNodes: { json: { head, nodes: [{ ...node, gpu_usage: two }], next_cursor: null } } } });
+  await table.run("nodes");
+  expect(table.stdout()).toMatch(/GPUS FREE +GPU USE +CPUS FREE[^]*0\/4 +74 %, \?\/159 GiB +0\/8/);
   const missing = cliWorld({ routes: { listNodes: { json: { head, nodes: [node], next_cursor: null } } } });
   expect(await missing.run("nodes", "w-3")).toBe(2);
 });

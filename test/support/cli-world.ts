@@ -74,6 +74,9 @@ export function taskWire(changes: Partial<TaskWire> = {}): TaskWire {
     failure: null,
     attempt: null,
     attempts: 0,
+    alerts: [],
+    stall: null,
+    gpu_use: [],
     spec: {
       workload: "ppo",
       code_path: "/private/common/code/verl-0.9.1",

@@ -5,6 +5,7 @@ import { paintState, relativeTime, table } from "../output.ts";
 import { allPages, joinedRaw } from "../pages.ts";
 import { type Session, widthOf } from "../session.ts";
 import { visible } from "../visible.ts";
+import { gpusText, gpuText } from "./gpu-words.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
 function tasksText(tasks: readonly (string | null)[]): string {
@@ -32,13 +33,7 @@ function detail(session: Session, node: NodeWire): string {
     ["gpus", `${node.gpus.free} of ${node.gpus.total} free`],
     ["cpus", `${node.cpus.free} of ${node.cpus.total} free`],
     ...node.held.map(({ task_id, gpus }) => ["task", `${task_id ?? "of another user"} holds ${gpus} GPUs`] as const),
-    ...node.gpu_usage.map(
-      (gpu) =>
-        [
-          `gpu ${gpu.index}`,
-          `${visible(gpu.name)} ${visible(gpu.uuid)}, ${gpu.utilization_percent ?? "?"} %, ${gpu.memory_used_mib ?? "?"} of ${gpu.memory_total_mib ?? "?"} MiB`,
-        ] as const,
-    ),
+    ...node.gpu_usage.map((gpu) => [`gpu ${gpu.index}`, `${visible(gpu.name)} ${visible(gpu.uuid)}, ${gpuText(gpu)}`] as const),
     ["disk, shm", `${gib(node.disk_free_bytes)}, ${gib(node.shm_free_bytes)} free`],
     [
       "agent",
@@ -68,21 +63,24 @@ export async function runNodes(session: Session, options: { readonly json: boole
     return 0;
   }
   const now = session.world.clock.now();
-  const rows = pages
-    .flatMap((page) => page.value.nodes)
-    .map((node) => [
-      node.node,
-      node.state,
-      `${node.gpus.free}/${node.gpus.total}`,
-      `${node.cpus.free}/${node.cpus.total}`,
-      relativeTime(node.last_seen_at, now),
-      tasksText(node.tasks),
-      node.why?.text ?? "",
-    ]);
+  const nodes = pages.flatMap((page) => page.value.nodes);
+  // A pool without GPUs has nothing to say there.
+  const hasGpus = nodes.some((node) => node.gpu_usage.length > 0);
+  const rows = nodes.map((node) => [
+    node.node,
+    node.state,
+    `${node.gpus.free}/${node.gpus.total}`,
+    ...(hasGpus ? [gpusText(node.gpu_usage)] : []),
+    `${node.cpus.free}/${node.cpus.total}`,
+    relativeTime(node.last_seen_at, now),
+    tasksText(node.tasks),
+    node.why?.text ?? "",
+  ]);
   const columns = [
     { title: "NODE", min: 8 },
     { title: "STATE", style: paintState },
     { title: "GPUS FREE", align: "right" as const },
+    ...(hasGpus ? [{ title: "GPU USE", align: "right" as const }] : []),
     { title: "CPUS FREE", align: "right" as const },
     { title: "SEEN" },
     { title: "TASKS", min: 12, keep: "end" as const },

@@ -7,6 +7,7 @@ import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 import { requeueText } from "./order.ts";
+import { gpuLine } from "./gpu-words.ts";
 import { endEstimate, progressText, startEstimate } from "./task-words.ts";
 
 export type ShowOptions = { readonly id: string; readonly json: boolean };
@@ -19,7 +20,7 @@ function attemptText(attempt: AttemptWire, total: number, now: number): string {
     attempt.started_at === null ? "" : `for ${spanText(attempt.started_at, attempt.ended_at, now)}`,
     attempt.exit_code === null ? "" : `exit code ${attempt.exit_code}`,
     attempt.signal === null ? "" : `ended by ${attempt.signal}`,
-    attempt.stalled ? "STALLED: no progress" : "",
+    attempt.stalled ? "STALLED" : "",
     attempt.quarantined ? "in quarantine: not known to be dead" : "",
     attempt.resumed_from === null ? "" : `resumed from step ${attempt.resumed_from.step} of ${attempt.resumed_from.submission_id}`,
   ];
@@ -36,6 +37,21 @@ function waitingText(task: TaskWire, now: number): string | null {
     task.next_run_at === null ? "" : `next look ${relativeTime(task.next_run_at, now)}`,
   ];
   return lines.filter((line) => line !== "").join("\n") || null;
+}
+
+const SHOWN_ALERTS = 4;
+
+function stallText({ stall }: TaskWire, now: number): string | null {
+  return stall === null ? null : visible(`${stall.text} [${stall.code}], marked ${relativeTime(stall.at, now)}`);
+}
+
+function alertLines({ alerts }: TaskWire, now: number): readonly string[] {
+  const shown = alerts.toSorted((a, b) => Date.parse(b.at) - Date.parse(a.at)).slice(0, SHOWN_ALERTS);
+  const more = alerts.length - shown.length;
+  return [
+    ...shown.map(({ code, text, at }) => visible(`${text} [${code}], ${relativeTime(at, now)}`)),
+    ...(more > 0 ? [`and ${more} more: verlpool events`] : []),
+  ];
 }
 
 /** What somebody woken at night types next. */
@@ -64,6 +80,9 @@ export function taskSheet(session: Session, task: TaskWire): string {
       ["ends", ended ? null : endEstimate(task, now)],
       ["failure", failureLines(task).join("\n")],
       ["progress", visible(progressText(task))],
+      ["stalled", stallText(task, now)],
+      ["alerts", alertLines(task, now).join("\n")],
+      ["gpus", task.gpu_use.map((use) => gpuLine(use, now)).join("\n")],
       ["attempt", attempt === null ? null : attemptText(attempt, task.attempts, now)],
       ["job dir", attempt === null ? null : visible(attempt.job_dir)],
       ["name", task.name === null ? null : visible(task.name)],
