@@ -1,13 +1,17 @@
 /**
  * How right the diagnosis is on a folder of labelled failures (`cases/*.json` with `log_tail`, `ray_message`, `label`, `also_accept`;
- * `harmless/*.txt`): the confusion table, and what is left of it when only rules that one half of the cases needs are tried on the other half.
+ * `harmless/*.txt`, which may be absent): the confusion table, and what is left of it when only rules that one half of the cases needs are
+ * tried on the other half.
  *
- *     node bench/diagnosis.ts FOLDER [--splits 20]
+ *     node bench/diagnosis.ts FOLDER [--splits 20] [--half A|B] [--misses]
+ *
+ * `--half` takes the cases whose id hashes to that half, so that rules can be written on A and measured on B; `--misses` prints what was wrong.
  *
  * The rules were written with all cases in sight, so a split takes away each rule that is the root of no case of the first half.
  */
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { decide } from "../src/domain/diagnosis/diagnose.ts";
@@ -26,12 +30,22 @@ type Case = {
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { splits: { type: "string", default: "20" }, seed: { type: "string" } },
+  options: {
+    splits: { type: "string", default: "20" },
+    seed: { type: "string" },
+    half: { type: "string" },
+    misses: { type: "boolean", default: false },
+  },
 });
 const [folder = ""] = positionals;
 const cases = readdirSync(join(folder, "cases"))
   .toSorted()
-  .map((name) => JSON.parse(readFileSync(join(folder, "cases", name), "utf8")) as Case);
+  .map((name) => JSON.parse(readFileSync(join(folder, "cases", name), "utf8")) as Case)
+  .filter(({ id }) => values.half === undefined || values.half === halfOf(id));
+
+function halfOf(id: string): string {
+  return (createHash("sha256").update(id).digest()[0] ?? 0) % 2 === 0 ? "A" : "B";
+}
 
 const partsOf = ({ log_tail, ray_message }: Case) => [
   { text: log_tail, firstLine: 1 },
@@ -67,12 +81,16 @@ function table(): void {
   const right = cases.filter((one) => isRight(one, labelOf(one))).length;
   const said = cases.filter((one) => labelOf(one) !== "unknown");
   console.log(`right: ${right} of ${cases.length}; of ${said.length} answers: ${said.filter((one) => isRight(one, labelOf(one))).length}`);
-  const harmless = readdirSync(join(folder, "harmless")).map((name) =>
-    decide({ log: [{ text: readFileSync(join(folder, "harmless", name), "utf8"), firstLine: 1 }], rayMessage: "" }),
-  );
-  console.log(
-    `harmless logs with a label: ${harmless.filter(({ diagnosis }) => diagnosis.label !== "unknown").length} of ${harmless.length}`,
-  );
+  const names = existsSync(join(folder, "harmless")) ? readdirSync(join(folder, "harmless")) : [];
+  const harmless = names.map((name) => ({
+    name,
+    label: decide({ log: [{ text: readFileSync(join(folder, "harmless", name), "utf8"), firstLine: 1 }], rayMessage: "" }).diagnosis.label,
+  }));
+  const accused = harmless.filter(({ label }) => label !== "unknown");
+  console.log(`harmless logs with a label: ${accused.length} of ${harmless.length}`);
+  if (!values.misses) return;
+  for (const one of cases) if (!isRight(one, labelOf(one))) console.log(`miss: ${one.id}: ${one.label}, diagnosed as ${labelOf(one)}`);
+  for (const { name, label } of accused) console.log(`miss: ${name}: harmless, diagnosed as ${label}`);
 }
 
 type Half = { readonly cases: number; readonly right: number; readonly said: number };

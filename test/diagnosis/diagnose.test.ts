@@ -70,6 +70,12 @@ describe("what later steps refute", () => {
     expect(of(`${OOM}\n${STEP(1)}\n`).label).toBe("cuda_oom_train");
   });
 
+  it("one later step refutes what only warned", () => {
+    const waiting = "(autoscaler +4s) Error: No available node types can fulfill resource request {'GPU': 8.0}. Add suitable node types";
+    expect(of(waiting).label).toBe("placement_pending");
+    expect(of(`${waiting}\n${STEP(1)}\n`).label).toBe("unknown");
+  });
+
   it("NaN in the last steps stands, NaN long ago does not", () => {
     const bad = (n: number): string => STEP(n).replace("0.2 ", "nan ");
     expect(of([STEP(1), bad(2), bad(3)].join("\n")).label).toBe("numeric_nan");

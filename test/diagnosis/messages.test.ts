@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import { diagnose } from "../../src/domain/diagnosis/diagnose.ts";
 import { CLUSTER_MESSAGES } from "./messages-cluster.ts";
+import { FRAGMENTS } from "./messages-fragments.ts";
 import { MACHINE_MESSAGES } from "./messages-machine.ts";
 import { NOISE_MESSAGES } from "./messages-noise.ts";
 import { SOFTWARE_MESSAGES } from "./messages-software.ts";
@@ -12,6 +13,10 @@ const labelOf = (text: string): string => diagnose({ log: [{ text, firstLine: 1 
 
 it.each([...Map.groupBy(ALL, ([label]) => label)])("the messages of %s", (label, messages) => {
   expect(messages.map(([, log]) => [labelOf(log), log])).toEqual(messages.map(([, log]) => [label, log]));
+});
+
+it.each([...Map.groupBy(FRAGMENTS, ([label]) => label)])("pieces of logs: %s", (_, messages) => {
+  expect(messages.map(([, log]) => [labelOf(log), log])).toEqual(messages.map(([label, log]) => [label, log]));
 });
 
 it("a failure is found with a healthy run's noise around it", () => {

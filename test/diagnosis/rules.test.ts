@@ -3,6 +3,7 @@ import { diagnose } from "../../src/domain/diagnosis/diagnose.ts";
 import { findings } from "../../src/domain/diagnosis/findings.ts";
 import { LABELS } from "../../src/domain/diagnosis/labels.ts";
 import { RULES } from "../../src/domain/diagnosis/rules.ts";
+import { textsOf } from "./alternatives.ts";
 import { CLUSTER_SAMPLES } from "./samples-cluster.ts";
 import { JOB_SAMPLES } from "./samples-job.ts";
 import { MEMORY_SAMPLES } from "./samples-memory.ts";
@@ -26,6 +27,13 @@ describe("each rule", () => {
     expect(best?.rule.id).toBe(id);
     expect(diagnose({ log: of(inLog(sample?.log ?? "")), rayMessage: "" }).label).toBe(rule.label);
     expect(findings(of(inLog(sample?.not ?? ""))).best?.rule.id).not.toBe(id);
+  });
+
+  it.each(RULES.map((rule) => [rule.id, rule] as const))("%s: each alternative of its pattern holds one of its words", (_, rule) => {
+    const dead = textsOf(rule.pattern)
+      .filter((text) => rule.pattern.test(text))
+      .filter((text) => !rule.needles.some((needle) => text.toLowerCase().includes(needle)));
+    expect(dead).toEqual([]);
   });
 
   it.each(RULES.map((rule) => [rule.id, rule] as const))("%s: is well formed", (_, rule) => {

@@ -86,6 +86,12 @@ export const CLUSTER_SAMPLES: Samples = {
     log: `TimeoutError: Failed to get register_center_actor aBcD_register_center in list_named_actors(all_namespaces=True).`,
     not: `(pid=gcs_server) Waiting for register center actor to be ready. Elapsed time: 0 seconds out of 300 seconds`,
   },
+  "register-center-awaited": {
+    from: "verl 0.3 single_controller/ray/base.py",
+    log: `Waiting for register center actor aBc12_register_center to be ready. Elapsed time: 290 seconds out of 300 seconds.
+  File "/code/verl/trainer/ppo/ray_trainer.py", line 653, in init_workers`,
+    not: `Waiting for register center actor aBc12_register_center to be ready. Elapsed time: 30 seconds out of 300 seconds.`,
+  },
   "actor-name-taken": {
     from: "Ray 2.60 actor.py",
     log: `ray.exceptions.ActorAlreadyExistsError: The name vllm_server_0_0 (namespace=x) is already taken. Please use a different name or get the existing actor.`,

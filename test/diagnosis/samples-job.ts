@@ -50,6 +50,16 @@ ValueError: the frobnication of a rollout wants a name`,
   File "/code/mine/plot.py", line 301, in draw
 ValueError: the plot of a rollout wants a name`,
   },
+  "task-failed-for-a-module": {
+    from: "Ray 2.60 exceptions.py, a log that was cut",
+    log: `ray.exceptions.RayTaskError(ModuleNotFoundError): ray::WorkerDict.actor_rollout_init_model() (pid=1, ip=10.0.0.1)`,
+    not: `ray.exceptions.RayTaskError(RuntimeError): ray::WorkerDict.actor_rollout_init_model() (pid=1, ip=10.0.0.1)`,
+  },
+  "task-failed-for-an-import": {
+    from: "Ray 2.60 exceptions.py, a log that was cut",
+    log: `ray.exceptions.RayTaskError(ImportError): ray::TaskRunner.run() (pid=1, ip=10.0.0.1)`,
+    not: `ray.exceptions.RayTaskError(RuntimeError): ray::TaskRunner.run() (pid=1, ip=10.0.0.1)`,
+  },
   "module-moved": {
     from: "CPython, code of one verl on another",
     log: `ModuleNotFoundError: No module named 'verl.single_controller.ray.megatron'`,
@@ -82,6 +92,12 @@ AttributeError: 'NoneType' object has no attribute 'group'`,
     from: "transformers 4.57",
     log: `OSError: We couldn't connect to 'https://huggingface.co' to load the files, and couldn't find them in the cached files.`,
     not: `offline mode: please check your caches now and then`,
+  },
+  "hub-retries-to-the-end": {
+    from: "huggingface_hub 0.30 http_backoff",
+    log: `'(ProtocolError('Connection aborted.'), '(Request ID: 1)')' thrown while requesting HEAD https://huggingface.co/org/model/resolve/main/config.json`,
+    not: `'(ProtocolError('Connection aborted.'), '(Request ID: 1)')' thrown while requesting HEAD https://huggingface.co/org/model/resolve/main/config.json
+step:1 - actor/pg_loss:0.1`,
   },
   "hub-http-failure": {
     from: "huggingface_hub 1.x",
@@ -185,6 +201,11 @@ ZeroError: could not convert string to float: 'abc'`,
 OSError: [Errno 30] Read-only file system: '/private/users/a/x'`,
     not: `  File "/x/mine.py", line 220, in main
 OSError: [Errno 30] bad weather: '/private/users/a/x'`,
+  },
+  "no-first-step": {
+    from: "verl's tqdm bar",
+    log: `Training Progress:   0%|          | 0/125 [14:45<?, ?it/s]`,
+    not: `Training Progress:   0%|          | 0/125 [00:01<?, ?it/s]`,
   },
   "nvidia-smi-idle": {
     from: "nvidia-smi pasted at the end",

@@ -168,15 +168,15 @@ function tryRule(rule: Rule, indices: readonly number[], lines: LogLines, shown:
 function isRefuted(rule: Rule, at: number, path: Course, line: Line): boolean {
   if (line.number === null) return false;
   if (rule.outlivesSteps === true) return at < path.lastingFrom;
-  return at < path.refutedBefore || at < path.finishedAt;
+  return at < (rule.oneStepRefutes === true ? path.lastStepAt : path.refutedBefore) || at < path.finishedAt;
 }
 
 function hasMoreAfter(lines: LogLines, at: number): boolean {
   if (lines.count - at > END_LINES) return true;
   let seen = 0;
   for (let i = at + 1; i < lines.count; i += 1) {
-    const { body } = lines.at(i);
-    if (body.trim() !== "" && !/^[\s|+=>_-]/.test(body)) seen += 1;
+    const { body, text } = lines.at(i);
+    if (body.trim() !== "" && !/^[\s|+=>_-]/.test(body) && !text.startsWith("|")) seen += 1;
     if (seen > 3) return true;
   }
   return false;

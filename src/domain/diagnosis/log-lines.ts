@@ -29,11 +29,26 @@ const SOURCES: readonly RegExp[] = [
 ];
 const PREFIXES: readonly RegExp[] = [
   ...SOURCES,
-  /^[\w.-]{1,40} {1,4}\| (?=\S)/,
+  /^[\w.-]{1,40} {1,4}\| {1,9}(?=\S)/,
+  // Frames that others draw around a log: boxes, pytest's and exception groups' bars, mpirun's tags, grep's file names, counters, quotes.
+  /^\s{0,12}[│┃|] {0,40}(?=\S)/,
+  /^E {3,40}(?=\S)/,
+  /^\[\d{1,4},\d{1,6}\]<std(?:out|err)>: ?/,
+  /^[\w./-]{1,200}\.(?:log|out|err|txt):(?:\d{1,9}:)?\s?/,
+  /^\[\d{1,9}\] (?=[[({A-Za-z])/,
+  /^`(?=\S)/,
+  /^> (?=\S)/,
+  /^\{"log":"(?:\\u001b\[[\d;]{0,8}m)?/,
+  /^(?:Exception has occurred|发生异常): /,
+  /^\[(?:Bug|BUG|Usage|Feature|Installation|Issue|Question)\]:? ["'`]?/,
   /^(?:ERROR|INFO|WARNING|DEBUG|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,120}\]|\S{1,120}\]) ?/,
   /^\[\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: [A-Z]{2}\d+)*\] ?/,
   /^\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])?\s?(?:(?:- )?(?:ERROR|CRITICAL)(?: -|:)? ?)?/,
 ];
+/** A program that logs what its child printed gives every line of a traceback the level INFO. */
+const RELAYED =
+  /^(?:[^\n]{1,120}?)(?:\bINFO\b|\bDEBUG\b)\s{0,3}(?:\||-|:|\])?\s{1,3}(?=(?:\[rank\d{1,6}\]:\s{0,8})?(?:Traceback \(most recent|\s{0,8}File "|(?:[a-z_][\w.]{0,120}\.)?[A-Z]\w{0,80}(?:Error|Exception)(?:: |$)))/;
+const FRAME = /^(?:\s{0,12}[│┃|] {0,40}|\[\d{1,4},\d{1,6}\]<std(?:out|err)>: ?|[\w./-]{1,200}\.(?:log|out|err|txt):(?:\d{1,9}:)?\s?|`)/;
 const TIME = String.raw`\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?`;
 /** A logger's level stands after a time and at most a few words: each is followed by what is no part of a word, so there is one way to read them. */
 const BEFORE_LEVEL = String.raw`^[\s[(]{0,4}(?:${TIME}[\s:|\])-]{0,4})?(?:[\w.]{1,40}[\s:|[\]()-]{1,3}){0,5}?`;
@@ -68,7 +83,9 @@ function parse(raw: string, number: number | null): Line {
   const cut = raw.length > KEPT_HEAD + KEPT_TAIL ? `${raw.slice(0, KEPT_HEAD)} … ${raw.slice(-KEPT_TAIL)}` : raw;
   const text = cut.replace(REPEATED, "");
   const source = sourceOf(text);
-  const said = text.slice(source.length);
+  const told = text.slice(source.length);
+  const [relay = ""] = RELAYED.exec(told.slice(0, 400)) ?? [];
+  const said = told.slice(relay.length);
   let body = said;
   for (let changed = true, rounds = 0; changed && rounds < 5; rounds += 1) {
     changed = false;
@@ -79,7 +96,8 @@ function parse(raw: string, number: number | null): Line {
       changed = true;
     }
   }
-  const head = said.slice(0, 200);
+  // Frames around the line stand before its level.
+  const head = said.replace(FRAME, "").slice(0, 200);
   return { number, text, body, source, level: levelOf(head) };
 }
 

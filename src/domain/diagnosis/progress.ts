@@ -10,6 +10,8 @@ const FINISHED = /^['"]?Final validation metrics/;
 export type Course = {
   /** Index of the line from which on at most one step came later; what stands before is refuted. */
   readonly refutedBefore: number;
+  /** Index of the last step's line: what only warned before it came to nothing. */
+  readonly lastStepAt: number;
   /** The same for evidence that is part of steps. */
   readonly lastingFrom: number;
   /** Where training said that it was through; -1 = it did not. */
@@ -33,5 +35,11 @@ export function course(lines: LogLines, indices: readonly number[]): Course {
     (step === null ? bars : stepLines).push(index);
   }
   const steps = stepLines.length >= bars.length ? stepLines : bars;
-  return { refutedBefore: steps.at(-2) ?? -1, lastingFrom: steps.at(-4) ?? -1, finishedAt, steps: steps.length };
+  return {
+    refutedBefore: steps.at(-2) ?? -1,
+    lastStepAt: steps.at(-1) ?? -1,
+    lastingFrom: steps.at(-4) ?? -1,
+    finishedAt,
+    steps: steps.length,
+  };
 }

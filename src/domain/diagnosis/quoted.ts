@@ -25,23 +25,32 @@ const SOURCE_TEXT =
 const ENDS_WITH_BREAK =
   /(?:^|[`\]:：)>|;,('"[{=•*!?·。，—-]|\b(?:Error|Exception|what\(\)|due to|because|reason|with|failed|error|got|message|exited|status|FAILED))\s{0,4}$/;
 
+/** A record of an event or an error answer, which is JSON as well. */
+const JSON_RECORD = /"(?:severity|source_type|event_id|levelname|log_?level)"\s{0,2}:|\\?"error\\?"\s{0,2}:\s{0,2}\{?\s{0,2}\\?"message/;
+
 /** Whether the words at `at` of the line are said by the program itself, or only shown. */
 export function isShown(line: Line, at: number): boolean {
   const before = line.body.slice(0, at);
   if (SAMPLE_HEAD.test(line.body)) return true;
   if (before === "") return false;
-  return JSON_TEXT.test(before.slice(-4_000));
+  return JSON_TEXT.test(before.slice(-4_000)) && !JSON_RECORD.test(line.body);
 }
 
 export const isSourceText = (line: Line): boolean => SOURCE_TEXT.test(line.body);
 
 /** A dotted path, an article or a number before the message belongs to it. */
 const LEAD = /(?:(?:[A-Za-z_]\w{0,40}\.){1,6}|(?:[Tt]he|[Aa]n?|[Ss]ome|\d{1,6}) {1,2})$/;
+/** A message may open with its subject ("The model's max seq len …", "Worker 3 failed to …"); people talk of errors in other words. */
+const SUBJECT_CHARS = 60;
+const SUBJECT = /^[A-Z][\w'./-]{0,30}(?: [\w'./-]{1,30}){0,4} $/;
+const TALKS =
+  /\b(?:I|[Ww]e|[Yy]ou|[Pp]eople|[Uu]sers?|they|my|your|see|sees|saw|get|gets|got|hit|meet|met|face|find|found|have|help|why|[Ww]hat|[Hh]ow|[Ww]hen|[Ii]f|because|means?|may|might|could|can|would|should|often|avoid|[Ee]xplain|[Ff]ix|handle|prevent|without|like|about)\b/;
 const SAID_BY_EXCEPTION = /^(?:[a-z_][\w.]{0,120}\.)?[A-Z]\w{0,80}(?:Error|Exception)(?:: |\()/;
 
 /** Whether a message can begin at `at`: at the line's start, or after what sets it off. "I get CUDA out of memory" is a sentence about one. */
 export function beginsHere(line: Line, at: number): boolean {
   if (at === 0 || line.level !== "none" || SAID_BY_EXCEPTION.test(line.body)) return true;
+  if (at <= SUBJECT_CHARS && SUBJECT.test(line.body.slice(0, at)) && !TALKS.test(line.body.slice(0, at))) return true;
   return ENDS_WITH_BREAK.test(line.body.slice(Math.max(0, at - 80), at).replace(LEAD, ""));
 }
 

@@ -24,6 +24,8 @@ export type Rule = {
   readonly infoToo?: true;
   /** Steps trained after it do not refute it. */
   readonly outlivesSteps?: true;
+  /** What only warns of it: one later step refutes it, where an error needs two (its line may be late). */
+  readonly oneStepRefutes?: true;
   /** The words may stand anywhere in a sentence, not only where a message begins. */
   readonly anywhere?: true;
   /** Counts only when nearly nothing follows it. */

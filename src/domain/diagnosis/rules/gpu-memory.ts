@@ -82,9 +82,16 @@ export const GPU_MEMORY: readonly Rule[] = [
     id: "kv-cache-no-memory",
     label: "kv_cache_capacity",
     strength: "cause",
-    needles: ["memory for the cache blocks", "kv cache", "mem-fraction-static", "mem_fraction_static"],
+    needles: [
+      "memory for the cache blocks",
+      "kv cache",
+      "mem-fraction-static",
+      "mem_fraction_static",
+      "to serve at least one request",
+      "max_total_num_tokens",
+    ],
     pattern:
-      /No available memory for the cache blocks|max seq len \((?<asked>\d+)\) is larger than the maximum number of tokens that can be stored in (?:the )?KV cache \((?<room>\d+)\)|To serve at least one request with the models?'?s? max seq len \((?<need>\d+)\)|Not enough (?:GPU )?memory\. Please try to (?:increase|set a (?:larger|bigger)).{0,10}mem[-_]fraction[-_]static|larger than the available KV cache memory|max_total_num_tokens.{0,60}too small|No available memory for the KV cache/,
+      /No available memory for the cache blocks|(?:[Tt]he model's )?max seq len \((?<asked>\d+)\) is larger than the maximum number of tokens that can be stored in (?:the )?KV cache \((?<room>\d+)\)|To serve at least one request with the models?'?s? max seq len \((?<need>\d+)\)|Not enough (?:GPU )?memory\. Please try to (?:increase|set a (?:larger|bigger)).{0,10}mem[-_]fraction[-_]static|larger than the available KV cache memory|max_total_num_tokens.{0,60}too small|No available memory for the KV cache/,
     why: "After weights and profiling too little GPU memory is left for the KV cache of one request of {asked|max_model_len} tokens.",
     fix: "Raise rollout.gpu_memory_utilization (vLLM) or mem_fraction_static (SGLang), or lower max_model_len (max_prompt_length + max_response_length), or raise tensor_model_parallel_size. These are in the profile: choose another, or ask the operator.",
   },

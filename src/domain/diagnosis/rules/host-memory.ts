@@ -40,7 +40,7 @@ export const HOST_MEMORY: readonly Rule[] = [
     id: "cpu-allocation-failed",
     label: "host_oom",
     strength: "cause",
-    needles: ["allocate memory", "cannot allocate memory", "memoryerror", "std::bad_alloc", "unable to allocate"],
+    needles: ["allocate memory", "cannot allocate memory", "memoryerror", "std::bad_alloc", "unable to allocate", "defaultcpuallocator"],
     pattern:
       /DefaultCPUAllocator: (?:can't allocate memory|not enough memory)|\[Errno 12\] Cannot allocate memory|^(?:[\w.]{0,60}\.)?(?:_Array)?MemoryError\b|Unable to allocate [\d.]+ [KMGT]iB for an array|std::bad_alloc|(?:fork|mmap|malloc)\w{0,10}(?:\(\))?: Cannot allocate memory/,
     why: "The host refused memory to a process.",
@@ -50,9 +50,9 @@ export const HOST_MEMORY: readonly Rule[] = [
     id: "shm-full",
     label: "shm_too_small",
     strength: "cause",
-    needles: ["/dev/shm", "</torch_", "shared memory", "(shm)", "bus error"],
+    needles: ["/dev/shm", "</torch_", "shared memory", "(shm)", "bus error", "shm_open", "posix_fallocate", "nccl-shm"],
     pattern:
-      /(?:failed to extend|Error while creating shared memory segment|posix_fallocate failed|unable to (?:create|open|resize|write)|No space left on device|not enough space|insufficient).{0,200}\/dev\/shm|\/dev\/shm.{0,200}(?:No space left on device|not enough space|insufficient|is full|too small)|insufficient shared memory \(shm\)|unable to (?:open|write to|resize) (?:file <\/torch_|shared memory object)|Shared memory .{0,30}(?:exhausted|is full)|out of shared memory|object store size \(.{1,30}\) exceeds \/dev\/shm size|unexpected bus error encountered in worker/,
+      /(?:failed to extend|Error while creating shared memory segment|posix_fallocate failed|unable to (?:create|open|resize|write)|No space left on device|not enough space|insufficient).{0,200}\/dev\/shm|\/dev\/shm.{0,200}(?:No space left on device|not enough space|insufficient|is full|too small)|insufficient shared memory \(shm\)|unable to (?:open|write to|resize) (?:file <\/torch_|shared memory object)|Shared memory .{0,30}(?:exhausted|is full)|out of shared memory|NCCL WARN .{0,80}(?:shm_open|posix_fallocate|shared memory segment)|(?:creating|attaching to|opening) shared memory segment|Call to (?:shm_open|posix_fallocate) failed|nccl-shm-\w{1,20}|object store size \(.{1,30}\) exceeds \/dev\/shm size|unexpected bus error encountered in worker/,
     anyLevel: true,
     why: "Shared memory (/dev/shm) is too small for what PyTorch, NCCL or Ray put into it.",
     fix: "Give the container more: `docker run --shm-size=64g` or `--ipc=host`; on Kubernetes mount an emptyDir with `medium: Memory` at /dev/shm. Check with `df -h /dev/shm` on the node.",
@@ -73,7 +73,7 @@ export const HOST_MEMORY: readonly Rule[] = [
     id: "object-store-full",
     label: "shm_too_small",
     strength: "cause",
-    needles: ["objectstorefullerror", "object store is full"],
+    needles: ["objectstorefullerror", "object store is full", "in object store because"],
     pattern:
       /ObjectStoreFullError|The local object store is full of objects that are still in\b|Failed to put object .{0,80}in object store because it is full/,
     why: "Ray's object store (in /dev/shm) is full of objects that are in use.",
@@ -93,6 +93,8 @@ export const HOST_MEMORY: readonly Rule[] = [
       "signal: 9",
       " killed",
       "sigkill",
+      "signal 9",
+      "killed",
     ],
     pattern:
       /failed \(exitcode: -9\)|exitcode\s{0,4}: -9\b|Signal 9 \(SIGKILL\) received by PID|exit(?:ed with)? code:? (?:137|-9)\b|died from signal 9|terminated (?:by|with) signal (?:9|SIGKILL)|^\S{1,200}: line \d+:\s{1,8}\d+ Killed\b|^Killed$|DataLoader worker \(pid.{1,60}?\) is killed by signal: Killed|Worker exit type: .{0,300}exit code 137/,

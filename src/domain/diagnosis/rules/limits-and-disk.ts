@@ -41,6 +41,9 @@ export const LIMITS_AND_DISK: readonly Rule[] = [
       "file too large",
       "running out of disk",
       "磁盘空间不足",
+      "out-of-disk",
+      "is over capacity",
+      "设备上没有空间",
     ],
     pattern:
       /No space left on device(?!.{0,40}\/dev\/shm)(?: ?\(os error 28\))?(?:: '(?<path>[^']{1,300})')?|Disk quota exceeded|(?:ray\.exceptions\.)?OutOfDiskError|Out of disk space|Out-of-disk|local disk's utilization is over capacity|PytorchStreamWriter failed writing file .{0,80}file write failed|ENOSPC|[Nn]ot enough (?:free )?disk space|System running out of disk|quota (?:has been |is )?exceeded|磁盘空间不足|设备上没有空间/i,
@@ -62,6 +65,7 @@ export const LIMITS_AND_DISK: readonly Rule[] = [
     strength: "consequence",
     needles: ["% full"],
     pattern: /(?<path>\/\S{1,200}) is over [\d.]+% full, available space: (?<room>[\d.]+ ?\w+)/,
+    oneStepRefutes: true,
     anyLevel: true,
     why: "Ray warned that the disk of {path|its session} is nearly full ({room|little} left), and refuses new objects there.",
     fix: "Free space on that disk (old Ray sessions under /tmp/ray, caches), then submit it again.",

@@ -1,7 +1,7 @@
 import type { Rule } from "../rule.ts";
 
 const REWARD =
-  /reward_score|reward_manager|reward_loop|reward_fn|compute_score|compute_reward|custom_reward|reward_function|sandbox_fusion|reward_model_manager|[\\/]rewards?[\\/]|in \w*reward\w*\b/;
+  /reward_score|reward_manager|reward_loop|reward_fn|compute_score|compute_reward|custom_reward|reward_function|sandbox_fusion|reward_model_manager|[\\/]rewards?[\\/]|math_verify|latex2sympy|in \w*reward\w*\b/;
 const NOT_REWARD = /[\\/]vllm[\\/]|[\\/]sglang[\\/]|rl_dataset|sft_dataset|dp_actor|checkpoint_manager|fsdp_workers|megatron_workers/;
 
 export const TRAINING: readonly Rule[] = [
@@ -9,9 +9,21 @@ export const TRAINING: readonly Rule[] = [
     id: "reward-named",
     label: "reward_error",
     strength: "cause",
-    needles: ["reward", "not implemented for", "compute_score", "sandbox", "math_verify", "score", "error loading module from"],
+    needles: [
+      "reward",
+      "not implemented for",
+      "compute_score",
+      "sandbox",
+      "math_verify",
+      "score",
+      "error loading module from",
+      "math-verify",
+      "signal only works",
+      "task failed: ",
+      "can't pickle",
+    ],
     pattern:
-      /Error loading module from '(?<source2>[^']{1,300})'|Reward function (?:is not implemented for|.{0,60}(?:failed|raised|timed? ?out))|is not implemented for data_source=?(?<source>.{0,100})|Error in (?:computing )?(?:the )?(?:reward|compute_score|custom reward|score)|[Rr]eward (?:computation|model|function|worker|loop|server)\w{0,20} (?:failed|error|timed? ?out|raised|crashed)|(?:Exception|Error|Timeout) (?:in|during|while) .{0,30}(?:reward|scor)(?:e|ing)|Timeout .{0,40}comput\w{1,6} (?:the )?(?:reward|score)|sandbox.{0,60}(?:failed|unreachable|[Tt]imed? ?out|refused)|TimeoutError: .{0,60}reward|no score in prompt index/i,
+      /Error loading module from '(?<source2>[^']{1,300})'|Reward function (?:is not implemented for|.{0,60}(?:failed|raised|timed? ?out))|is not implemented for data_source=?(?<source>.{0,100})|Error in (?:computing )?(?:the )?(?:reward|compute_score|custom reward|score)|[Rr]eward (?:computation|model|function|worker|loop|server)\w{0,20} (?:failed|error|timed? ?out|raised|crashed)|(?:Exception|Error|Timeout) (?:in|during|while) .{0,30}(?:reward|scor)(?:e|ing)|Timeout .{0,40}comput\w{1,6} (?:the )?(?:reward|score)|sandbox.{0,60}(?:failed|unreachable|[Tt]imed? ?out|refused)|TimeoutError: .{0,60}reward|no score in prompt index|Math-Verify doesn't support threaded|\[Error\] Task failed: .{0,300}|Can't pickle .{0,160}(?:reward|compute_score|custom_module)/i,
     why: "The reward could not be computed ({source|see the line}).",
     fix: "Test the function alone on some rows. verl's own rewards exist for known data_source names only: use one of them, or name your function in reward.custom_reward_function.path (custom_reward_function.path before verl 0.7). Catch exceptions in it and set a time-out.",
   },
@@ -19,7 +31,7 @@ export const TRAINING: readonly Rule[] = [
     id: "reward-raised",
     label: "reward_error",
     strength: "symptom",
-    needles: ["error: ", "exception: ", "keyerror", "timeouterror", "error"],
+    needles: ["error: ", "exception: ", "keyerror", "timeouterror", "error", "exception", "timeout"],
     pattern: /^(?:[a-z_][\w.]{0,100}\.)?(?!RayTask|ActorDied|OutOfMemory|ModuleNotFound|Import)[A-Z]\w{0,60}(?:Error|Exception|Timeout)\b/,
     frames: REWARD,
     notFrames: NOT_REWARD,
@@ -50,6 +62,7 @@ export const TRAINING: readonly Rule[] = [
       "non-finite",
       "infinite",
       "loss scale already at minimum",
+      "nonfinite",
     ],
     pattern:
       /Current loss scale already at minimum|probability tensor contains either `inf`, `nan`|(?:found|[Dd]etected|has|have|got|contains?|is|are|with) (?:a |an |any )?(?:NaN|nan|Inf|inf|infinite)s?\b.{0,60}(?:loss|grad|param|logit|log_?prob|weight|tensor|forward|backward)|(?:loss|grad(?:ient)?s?|logits|log_?probs?|[Nn]orm of gradients?)\b.{0,60}(?:(?:is|are|was|were|became|contains?|has|turned) (?:a )?(?:NaN|nan|inf\b|Inf\b|infinite|not finite|non-?finite))|The total norm .{0,60}is non-finite|Function '\w{1,60}' returned nan values|[Nn]on-?finite (?:loss|grad|value)|found NaN in (?:local )?(?:grad|forward|loss)|Invalid parameter .{0,60}nan|Expected parameter .{0,400}but found invalid values|nan_count.{0,10}[1-9]/i,
@@ -64,7 +77,7 @@ export const TRAINING: readonly Rule[] = [
     strength: "symptom",
     needles: [":nan", ": nan", "=nan", "': nan", ":inf", ": inf", "(nan", "(inf", "finite"],
     pattern:
-      /(?:\bloss|grad_norm|pg_loss|vf_loss|kl_loss|ppo_kl|entropy(?:_loss)?|log_prob\w{0,20}|train\/loss)['"]?\s?[:=]\s?(?:tensor\(|(?:np\.)?float\d{0,2}\()?-?(?:nan|inf)\b|grad_norm is not finite|gradient norm is not finite|(?:grad_norm|loss)[^\n:=]{0,12}\bnan\b/i,
+      /(?:\bloss|grad[_ ]norm|pg_loss|vf_loss|kl_loss|ppo_kl|entropy(?:_loss)?|log_prob\w{0,20}|train\/loss)['"]?\s?[:=]\s?(?:tensor\(|(?:np\.)?float\d{0,2}\()?-?(?:nan|inf)\b|grad_norm is not finite|gradient norm is not finite|(?:grad_norm|loss)[^\n:=]{0,12}\bnan\b/i,
     anyLevel: true,
     anywhere: true,
     outlivesSteps: true,
@@ -97,6 +110,8 @@ export const TRAINING: readonly Rule[] = [
       "eoferror",
       "latest_checkpointed_iteration",
       "unexpected eof, expected",
+      "optimizer state",
+      "ran out of input",
     ],
     pattern:
       /unexpected EOF, expected \d+ more bytes|No such file or directory: '(?<path2>[^']{1,400}latest_checkpointed_iteration\.txt)'|[Cc]an't find a valid checkpoint at (?<path3>\S{1,400})|(?:Input\/output error|Stale file handle|Read-only file system|Permission denied): '(?<path4>[^']{0,300}(?:checkpoint|global_step_|ckpt)[^']{0,200})'|Size mismatch between saved|size mismatch for \S{1,200}|(?:Missing|Unexpected) key\(s\) in state_dict|Missing key in checkpoint state_dict|No such file or directory: '(?<path>[^']{1,400}(?:_world_size_\d+_rank_\d+\.pt|global_step_\d+[^']{0,200}))'|PytorchStreamReader failed|failed finding central directory|invalid header or archive is corrupted|SafetensorError|MetadataIncompleteBuffer|CheckpointException|CheckpointingException|\S{1,400}_world_size_\d+_rank_\d+\.pt .{0,20}(?:does not exist|not found)|loaded state dict contains a parameter group|[Cc]heckpoint(?! tracker)[^\n]{0,160}(?:not found|does not exist|is corrupt\w{0,4}|is incomplete|missing|different world size|world size mismatch|could not be (?:loaded|saved|read)|failed to (?:load|save)|timed out)|(?:[Ff]ailed|[Ee]rror|[Uu]nable|[Cc]annot|[Cc]ould not)[^\n]{0,40}(?:to )?(?:load|sav|restor|resum|writ|read)\w{0,4}[^\n]{0,60}(?:checkpoint|ckpt|state_dict|optimizer state)|load(?:ing|ed)? state dict .{0,60}(?:different|world.?size)|world_size .{0,60}(?:checkpoint|ckpt)|Ran out of input|_pickle\.UnpicklingError|Unexpected (?:pos|end of file).{0,60}checkpoint/,
@@ -109,22 +124,46 @@ export const TRAINING: readonly Rule[] = [
     id: "checkpoint-code-raised",
     label: "checkpoint_io",
     strength: "symptom",
-    needles: ["error: ", "exception: ", "eoferror", "permission denied", "stale file handle", "input/output error", "assertionerror"],
+    needles: [
+      "error: ",
+      "exception: ",
+      "eoferror",
+      "permission denied",
+      "stale file handle",
+      "input/output error",
+      "assertionerror",
+      "error",
+      "exception",
+      "read-only file system",
+    ],
     pattern:
       /^(?:[a-z_][\w.]{0,100}\.)?(?!RayTask|ChildFailed|ActorDied|OutOfMemory|ModuleNotFound|Import|DistBackend)[A-Z]\w{0,60}(?:Error|Exception)\b|Stale file handle|Input\/output error|Read-only file system/,
     frames:
-      /save_checkpoint|load_checkpoint|checkpoint_manager|dist_checkpointing|torch[\\/]distributed[\\/]checkpoint|torch[\\/]serialization|_save_checkpoint|_load_checkpoint|save_pretrained/,
+      /save_checkpoint|load_checkpoint|checkpoint_handler|\.load_state_dict\(|state_dict_type|load_model_sharded|checkpoint_manager|dist_checkpointing|torch[\\/]distributed[\\/]checkpoint|torch[\\/]serialization|_save_checkpoint|_load_checkpoint|save_pretrained/,
     notFrames:
       /reward_score|reward_manager|rl_dataset|sft_dataset|from_pretrained|[\\/]vllm[\\/]|[\\/]sglang[\\/]|update_actor|compute_log_prob|generate_sequences|flash_attn|cuda/,
     why: "Saving or loading a checkpoint failed.",
     fix: "Read the line: permissions, a full disk or a broken mount of the job directory; for a resume, the same number of GPUs and a complete folder (every rank's files).",
   },
   {
+    id: "no-first-step",
+    label: "hang_unknown",
+    strength: "hint",
+    needles: ["0%|"],
+    pattern:
+      /Training Progress:\s{0,4}0%\|[^|]{0,200}\|\s{0,4}0\/\d{1,9} \[(?<since>(?:\d{1,4}:)?(?:0[2-9]|[1-9]\d):\d\d|\d{1,4}:\d\d:\d\d)<\?/,
+    anywhere: true,
+    atEnd: true,
+    oneStepRefutes: true,
+    why: "The log ends {since} after training began, without a first step and without an error: something waits, or the first step is very slow.",
+    fix: "Collect stacks before you stop it (`py-spy dump --pid PID` of the driver and of one worker per node): a reward that does not return, a rollout engine that is not ready, or a rank that the others wait for.",
+  },
+  {
     id: "nvidia-smi-idle",
     label: "hang_unknown",
     strength: "hint",
-    needles: ["nvidia-smi "],
-    pattern: /^\| NVIDIA-SMI /,
+    needles: ["nvidia-smi ", "gpu-util"],
+    pattern: /^\|? {0,4}NVIDIA-SMI \d|\bGPU-Util\b/,
     anywhere: true,
     atEnd: true,
     why: "The log ends with a picture of idle GPUs and shows no error: something waits.",
