@@ -52,5 +52,7 @@ describe("what may be done to a task", () => {
   it("a task whose cancel was requested is left alone", () => {
     for (const action of ["hold", "release", "prioritize", "requeue"] as const)
       expect(whyNot(action, { state: "QUEUED", held: false, cancelRequestedAt: 1 })).toBe("its cancel was requested");
+    for (const action of ["hold", "release", "prioritize"] as const)
+      expect(whyNot(action, { state: "CANCELED", held: false, cancelRequestedAt: 1 })).toBe("the task has ended (CANCELED)");
   });
 });

@@ -61,6 +61,7 @@ export function whyNot(action: TaskAction, task: Pick<Task, "state" | "held" | "
     case "hold":
     case "release":
     case "prioritize":
+      if (isTerminal(task.state)) return `the task has ended (${task.state})`;
       if (task.cancelRequestedAt !== null) return "its cancel was requested";
       return isWaiting(task.state) ? null : `only a waiting task can be changed; this one is ${task.state}`;
   }
