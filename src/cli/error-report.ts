@@ -104,7 +104,8 @@ export function reportError(error: unknown, context: ErrorContext): { readonly t
     return { text: jsonText(problem), exit: report.exit };
   }
   const { source } = context;
-  const errors = error instanceof ApiError ? (error.problem.errors ?? []) : [];
+  // What is wrong with a parameter has no place in a file, and the server's detail says all of it.
+  const errors = error instanceof ApiError && error.problem.code !== "bad_parameter" ? (error.problem.errors ?? []) : [];
   const places = errors.length === 0 ? [] : [specErrorsText(errors, source ?? { file: "request", text: "" }, context.paint), ""];
   // With every error shown at its place, the server's summary of them says nothing more.
   const count = `${errors.length} ${errors.length === 1 ? "error" : "errors"}`;

@@ -101,6 +101,8 @@ export function buildProgram(bind: Bind, version: string, width: number, written
   addDoctor(program, bind);
   addDatabase(program, bind);
   addPool(program, bind);
+  for (const group of program.commands.filter(({ commands }) => commands.length > 0))
+    group.showHelpAfterError(`(after ${group.name()} comes one of: ${group.commands.map((one) => one.name()).join(", ")})`);
   return program;
 }
 

@@ -89,6 +89,15 @@ test.each([["show"], ["user"], ["template"], ["template", "dpo"], ["list", "extr
   expect(cli.stdout()).toBe("");
 });
 
+test.each([
+  [["template", "dpo"], "(after template comes one of: ppo, grpo, sft)"],
+  [["user", "remove", "bob"], "(after user comes one of: create, list, disable, enable, limits)"],
+])("%j says what there is in its place", async (argv, said) => {
+  const cli = cliWorld();
+  expect(await cli.run(...argv)).toBe(2);
+  expect(cli.stderr()).toContain(said);
+});
+
 test.each(["ppo", "grpo", "sft"] as const)(
   "template %s is a TaskSpec of exactly the contract's fields, with a comment for each choice",
   async (workload) => {

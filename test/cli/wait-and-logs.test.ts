@@ -250,6 +250,22 @@ test("logs -f --json prints one event a line", async () => {
   ]);
 });
 
+test("logs --json prints what a follow would, with the place in the log, and base64 where it is no text", async () => {
+  const parts = [
+    { pieces: [Buffer.from("a\n")], headers: { "x-log-start": "7", "x-log-end": "9" } },
+    { pieces: [Buffer.from([0xff])], headers: { "x-log-start": "9", "x-log-end": "10" } },
+    { pieces: [], headers: { "x-log-start": "10", "x-log-end": "10" } },
+  ];
+  const task = { json: taskWire({ state: "RUNNING", attempts: 2, attempt: attemptWire({ attempt: 2 }) }) };
+  const cli = cliWorld({ routes: { getTask: task, readLogs: (_, nth) => parts[nth - 1] ?? { text: "" } } });
+  expect(await cli.run("logs", "3d4c", "--json")).toBe(0);
+  const lines = cli.stdout().trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([
+    { event: "log", attempt: 2, offset: 7, text: "a\n" },
+    { event: "log", attempt: 2, offset: 9, base64: "/w==" },
+  ]);
+});
+
 test("Ctrl-C in logs -f detaches with exit 130", async () => {
   const pieces = function* (): Generator<string> {
     yield log(1, 0, "a\n");
@@ -287,7 +303,7 @@ test("a reader that goes away ends the program quietly, as a pipe's end does", a
 });
 
 test.each([
-  ["logs", "3d4c", "--json"],
+  ["logs", "3d4c", "--since", "soon"],
   ["logs", "3d4c", "--attempt", "0"],
   ["logs", "3d4c", "--tail", "10001"],
   ["wait", "3d4c", "--timeout", "5"],

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { Command } from "commander";
 import type { Api } from "../client.ts";
 import { type FollowOptions, followLog, type FollowSink } from "../follow-loop.ts";
@@ -24,6 +25,9 @@ export type LogsOptions = {
   readonly raw: boolean;
   readonly json: boolean;
 };
+
+/** The bytes of one answer, and where in the log of which attempt they stand. */
+type LogPart = { readonly attempt: number; readonly start: number; readonly bytes: Uint8Array };
 
 type LogWriter = { readonly write: (bytes: Uint8Array) => Promise<void>; readonly end: () => Promise<void> };
 
@@ -75,12 +79,12 @@ function sinceOf(session: Session, { since }: LogsOptions): string | null {
   return since === null ? null : pastInstantValue(since, session.world.clock.now());
 }
 
-async function runFollow(session: Session, api: Api, options: LogsOptions): Promise<number> {
+async function runFollow(session: Session, api: Api, options: LogsOptions, since: string | null): Promise<number> {
   let taskId = options.id;
   const work = async (signal: AbortSignal): Promise<number> => {
     taskId = (await resolveThroughRestart(session, api, options.id, signal)).task_id;
     const { attempt, tail, grep } = options;
-    return exitOfState(await followToEnd(session, api, { taskId, attempt, tail, since: sinceOf(session, options), grep }, options, signal));
+    return exitOfState(await followToEnd(session, api, { taskId, attempt, tail, since, grep }, options, signal));
   };
   try {
     return await interruptible(session.world, work, () => detached(session, [taskId]));
@@ -93,16 +97,22 @@ const PAGE_BYTES = 1_048_576;
 
 type Part = { readonly since: string | null; readonly grep: string | null };
 
+/** As the events of a follow: text where the bytes are whole UTF-8, base64 where they are not. */
+function partJson({ attempt, start, bytes }: LogPart): unknown {
+  const at = { event: "log", attempt, offset: start };
+  return isUtf8(bytes) ? { ...at, text: Buffer.from(bytes).toString("utf8") } : { ...at, base64: Buffer.from(bytes).toString("base64") };
+}
+
 /** The whole log of one attempt, or what was asked for of it, page by page. */
-async function copyLog(api: Api, taskId: string, attempt: string, part: Part, writer: LogWriter): Promise<void> {
+async function copyLog(api: Api, taskId: string, attempt: string, part: Part, write: (part: LogPart) => Promise<void>): Promise<void> {
   for (let offset: number | null = part.since === null ? 0 : null; ;) {
     const { bytes, header } = await api.bytes("readLogs", {
       path: { task_id: taskId },
       query: { attempt, offset, since: offset === null ? part.since : null, limit: PAGE_BYTES, grep: part.grep },
       about: taskId,
     });
-    if (bytes.length > 0) await writer.write(bytes);
     const [start, end] = [numberOf(header("x-log-start")) ?? offset ?? 0, numberOf(header("x-log-end"))];
+    if (bytes.length > 0) await write({ attempt: Number(attempt), start, bytes });
     // With a pattern an empty page is no end: so much was looked through in vain.
     const next: number = end ?? start + bytes.length;
     if (next <= start) return;
@@ -116,14 +126,15 @@ function numberOf(text: string | null): number | null {
 }
 
 export async function runLogs(session: Session, options: LogsOptions): Promise<number> {
-  if (options.json && !options.follow) throw usageError("--json goes with -f", "without -f the log itself is the data");
   if (options.since !== null && options.tail !== null) throw usageError("--since and --tail exclude each other", "give one of them");
   if (options.follow && options.since !== null && options.attempt !== null)
     throw usageError("-f from --since on follows the latest attempt", "leave out --attempt");
+  const since = sinceOf(session, options);
   const api = await session.api();
-  if (options.follow) return runFollow(session, api, options);
+  if (options.follow) return runFollow(session, api, options, since);
   const task = await resolveTask(api, options.id);
   const writer = logWriter(session, options.raw);
+  const write = (part: LogPart): Promise<void> => (options.json ? session.printJsonLine(partJson(part)) : writer.write(part.bytes));
   if (task.attempt === null) {
     await session.say(
       `no log yet: ${visible(task.task_id)} is ${visible(task.state)}${task.waiting === null ? "" : `: ${visible(task.waiting.text)}`}`,
@@ -139,11 +150,11 @@ export async function runLogs(session: Session, options: LogsOptions): Promise<n
         [options.attempt === null || options.attempt === "latest" ? String(task.attempt.attempt) : options.attempt];
   for (const attempt of attempts) {
     if (attempts.length > 1) await session.say(`==> attempt ${attempt}`);
-    const part = { since: sinceOf(session, options), grep: options.grep };
-    if (options.tail === null) await copyLog(api, task.task_id, attempt, part, writer);
+    if (options.tail === null) await copyLog(api, task.task_id, attempt, { since, grep: options.grep }, write);
     else {
       const query = { attempt, tail: options.tail, grep: options.grep };
-      await writer.write((await api.bytes("readLogs", { path: { task_id: task.task_id }, query, about: options.id })).bytes);
+      const { bytes, header } = await api.bytes("readLogs", { path: { task_id: task.task_id }, query, about: options.id });
+      await write({ attempt: Number(attempt), start: numberOf(header("x-log-start")) ?? 0, bytes });
     }
   }
   await writer.end();
@@ -179,7 +190,7 @@ export function addLogs(program: Command, bind: Bind): void {
     .option("--since <time>", "only what was written after it: 10m (so long ago) or 2026-08-01T18:00:00Z; to 5 s")
     .option("--grep <pattern>", "only lines that match, looked for by the server; (?i) in front: both cases")
     .option("--raw", "the exact bytes also on a terminal")
-    .option("--json", "with -f: one event a line")
+    .option("--json", "one event a line: log, and with -f attempt and end")
     .action((id: string, options: LogsFlags) =>
       bind((session) =>
         runLogs(session, {

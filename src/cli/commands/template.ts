@@ -9,7 +9,7 @@ export async function runTemplate(session: Session, workload: Workload): Promise
 }
 
 export function addTemplate(program: Command, bind: Bind): void {
-  const template = program.command("template").description("A commented TaskSpec to start from, on stdout");
+  const template = program.command("template").usage(WORKLOADS.join("|")).description("A commented TaskSpec to start from, on stdout");
   for (const workload of WORKLOADS)
     leaf(template, workload, WORKLOAD_TITLES[workload], [`verlpool template ${workload} > ${workload}.yaml`]).action(() =>
       bind((session) => runTemplate(session, workload)),
