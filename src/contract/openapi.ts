@@ -1,7 +1,7 @@
 /** The OpenAPI 3.1 document, made from the route table; nothing is written by hand twice. */
 import { z } from "zod";
 import { Problem, PROBLEMS, type ProblemCode } from "./problem.ts";
-import { ROUTES, type Route, TASKSPEC_CONTENT_TYPES } from "./routes.ts";
+import { isBodyOptional, ROUTES, type Route, TASKSPEC_CONTENT_TYPES } from "./routes.ts";
 
 type Json = { [key: string]: unknown };
 
@@ -103,7 +103,10 @@ function operation(id: string, route: Route, components: Json): Json {
     body === null
       ? undefined
       : body.kind === "json"
-        ? { required: true, content: { "application/json": { schema: lift(toSchema(body.schema, "input"), components) } } }
+        ? {
+            required: !isBodyOptional(route),
+            content: { "application/json": { schema: lift(toSchema(body.schema, "input"), components) } },
+          }
         : { required: true, content: Object.fromEntries(TASKSPEC_CONTENT_TYPES.map((type) => [type, { schema: { type: "string" } }])) };
   return {
     operationId: id,

@@ -56,7 +56,7 @@ const Submission = z.strictObject({
     .string()
     .min(1)
     .max(128)
-    .regex(/^[\x20-\x7e]+$/)
+    .regex(/^[\x20-\x7e]+$/, "must be printable ASCII")
     .optional(),
   profile: z.string().max(128).optional(),
   priority: whole(-100, 100).optional().meta({ description: "Bigger = sooner; default 0" }),
@@ -79,7 +79,7 @@ const CreateToken = z.strictObject({
     .string()
     .min(1)
     .max(64)
-    .regex(/^[\x20-\x7e]+$/),
+    .regex(/^[\x20-\x7e]+$/, "must be printable ASCII"),
   scope: r.TokenScopeWire.optional(),
   expires_at: z.iso.datetime({ offset: true }).nullable().optional(),
 });
@@ -444,7 +444,8 @@ export const ROUTES = {
       attempt: z
         .string()
         .regex(/^(latest|all|[1-9]\d{0,5})$/)
-        .default("latest"),
+        .default("latest")
+        .meta({ description: "latest, all, or a number", default: "latest" }),
       tail: whole(0, 10_000).optional().meta({ description: "Only the last lines" }),
       offset: whole(0).optional().meta({ description: "From this byte on" }),
       limit: whole(1, 1_048_576).optional().meta({ description: "At most so many bytes" }),
@@ -708,6 +709,11 @@ export const ROUTES = {
 } as const satisfies { readonly [id: string]: Route };
 
 export type RouteId = keyof typeof ROUTES;
+
+/** Where no field of the body is needed, a POST without one does: `curl -X POST …/nodes/n1:drain`. */
+export function isBodyOptional({ method, body }: Route): boolean {
+  return method === "POST" && body?.kind === "json" && body.schema.safeParse({}).success;
+}
 
 export const TASKSPEC_CONTENT_TYPES = ["application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"] as const;
 

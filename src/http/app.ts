@@ -1,9 +1,11 @@
 /** The HTTP server: one pass over the route table. Auth, limits, validation and problem details are the same for every route. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type FastifyServerOptions } from "fastify";
+import type { z } from "zod";
+import { parameterProblems, type Place } from "../contract/parameter-problems.ts";
 import { problem } from "../contract/problem.ts";
-import { MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPES } from "../contract/routes.ts";
-import { AppError, type FieldProblem } from "../domain/app-error.ts";
+import { isBodyOptional, MAX_SPEC_BYTES, type Route, type RouteId, ROUTES, TASKSPEC_CONTENT_TYPES } from "../contract/routes.ts";
+import { AppError } from "../domain/app-error.ts";
 import type { Principal } from "../domain/types.ts";
 import { type Admit, admission } from "./admission.ts";
 import { catalogRoutes } from "./catalog-routes.ts";
@@ -193,6 +195,7 @@ type Common = {
 };
 
 function register(app: FastifyInstance, common: Common, route: Route, run: AnyRouteFunction): void {
+  const needsNoBody = route.body === null || isBodyOptional(route);
   const callers = new WeakMap<FastifyRequest, { readonly principal: Principal; readonly from: string | null }>();
   app.route({
     method: route.method,
@@ -202,7 +205,7 @@ function register(app: FastifyInstance, common: Common, route: Route, run: AnyRo
       const from = sourceAddress(request);
       callers.set(request, { principal: await common.admit(route, request), from });
       // `curl -d ''` and form libraries name a type for no body at all.
-      if (route.body === null && request.headers["content-length"] === "0") delete request.headers["content-type"];
+      if (needsNoBody && request.headers["content-length"] === "0") delete request.headers["content-type"];
       if (/^100-continue$/i.test(request.headers.expect ?? "")) reply.raw.writeContinue();
     },
     handler: async (request, reply) => {
@@ -235,12 +238,7 @@ function namesUser(route: Route, query: unknown): boolean {
 }
 
 function parseQuery(route: Route, query: unknown): unknown {
-  const parsed = route.query.safeParse(query);
-  if (parsed.success) return parsed.data;
-  throw new AppError(
-    "bad_parameter",
-    parsed.error.issues.map((issue) => `${issue.path.join(".") || "query"}: ${issue.message}`).join("; "),
-  );
+  return checked(route.query, query, "parameter");
 }
 
 function parseBody(route: Route, request: FastifyRequest): unknown {
@@ -255,18 +253,17 @@ function parseBody(route: Route, request: FastifyRequest): unknown {
     if (isJson || bytes === undefined) throw unsupported("send the TaskSpec as Content-Type: application/yaml");
     return bytes;
   }
+  const { schema } = route.body;
+  if ((bytes === undefined || bytes.length === 0) && isBodyOptional(route)) return checked(schema, {}, "field");
   if (!isJson || bytes === undefined) throw unsupported("send the body as Content-Type: application/json");
-  const parsed = route.body.schema.safeParse(parseJsonBody(bytes));
+  return checked(schema, parseJsonBody(bytes), "field");
+}
+
+function checked(schema: z.ZodType, value: unknown, place: Place): unknown {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map((issue): FieldProblem => ({
-    field: issue.path.join(".") || "body",
-    line: null,
-    column: null,
-    message: issue.message,
-    found: null,
-    allowed: null,
-  }));
-  throw new AppError("bad_parameter", fields.map((field) => `${field.field}: ${field.message}`).join("; "), { fields });
+  const { detail, fields } = parameterProblems(schema, value, place);
+  throw new AppError("bad_parameter", detail, { fields });
 }
 
 function unsupported(detail: string): AppError {
