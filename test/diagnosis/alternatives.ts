@@ -2,7 +2,7 @@
 
 type Reader = { readonly source: string; at: number };
 
-/** The shortest texts of each alternative; what is optional is left out, look-arounds are taken as met. */
+/** The shortest texts of each alternative; what is optional is left out and then taken once, look-arounds are taken as met. */
 export function textsOf(pattern: RegExp): readonly string[] {
   return alternatives({ source: pattern.source, at: 0 });
 }
@@ -29,7 +29,7 @@ function quantified(reader: Reader): readonly string[] {
   if (found === undefined) return texts;
   reader.at += found.length;
   const times = found.startsWith("+") ? 1 : Number(least ?? 0);
-  return times === 0 ? [""] : texts.map((text) => text.repeat(times));
+  return times === 0 ? ["", ...texts] : texts.map((text) => text.repeat(times));
 }
 
 function atom(reader: Reader): readonly string[] {

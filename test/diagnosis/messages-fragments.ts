@@ -97,4 +97,83 @@ export const FRAGMENTS: readonly (readonly [label: string, log: string])[] = [
   ["chat_template_missing", "ValueError: No chat template is set for this processor. Please either set the `chat_template` attribute"],
   ["tracker_auth", "ray.exceptions.RayTaskError(UsageError): ray::main_task() (pid=55440, ip=172.20.1.9)"],
   ["hang_unknown", "GPU                 Memory                   GPU-Util\nTesla V100-SXM2...  13198MiB / 16384MiB |     69%"],
+  ["gpu_shortage", "ValueError: Total available NPUs 4.0 is less than total desired NPUs 8"],
+  ["gpu_shortage", "AssertionError: Only 4 GPUs are available, but 8 are required"],
+  ["gpu_shortage", "RuntimeError: requested 8 GPUs but only 4 available"],
+  [
+    "ray_job_failed",
+    "Job 'raysubmit_1' failed\nStatus message: Job failed due to an application error, last available logs (truncated to 20,000 chars):\nFailed to get the job supervisor",
+  ],
+  [
+    "runtime_env_failed",
+    "ERROR: Could not find a version that satisfies the requirement flash-attn==99 (from versions: none)\nERROR: No matching distribution found for flash-attn==99",
+  ],
+  ["runtime_env_failed", "The 'pip' runtime environment failed to be created: virtualenv not found"],
+  ["runtime_env_failed", "Job submission failed: 413 Request Entity Too Large"],
+  [
+    "head_lost",
+    "[2025-01-01 00:00:00,000 E 1 1] core_worker.cc:500: Failed to register worker to GCS: RpcError: RPC error: failed to connect to all addresses; last error: UNKNOWN: ipv4:10.0.0.1:6379: Failed to connect to remote host: Connection refused",
+  ],
+  [
+    "head_lost",
+    'grpc._channel._InactiveRpcError: <_InactiveRpcError of RPC that terminated with: status = StatusCode.UNAVAILABLE details = "failed to connect to all addresses; last error: ipv4:10.0.0.1:6379"',
+  ],
+  [
+    "head_lost",
+    "ConnectionError: Ray is trying to start at 10.0.0.1, but is already running; ray.init() could not connect to GCS at 10.0.0.1:6379",
+  ],
+  ["worker_crash_unknown", '!!!!!!! Segfault encountered !!!!!!!\n  File "<unknown>", line 0, in ncclCommInitRank'],
+  ["worker_crash_unknown", "terminate called without an active exception\nAborted (core dumped)"],
+  [
+    "worker_crash_unknown",
+    "concurrent.futures.process.BrokenProcessPool: A process in the process pool was terminated abruptly while the future was running or pending.",
+  ],
+  ["interrupted", "ray.exceptions.TaskCancelledError: Task: TaskID(abc) was cancelled"],
+  [
+    "cuda_oom_rollout",
+    "[2025-07-01 04:44:59 TP0] Scheduler hit an exception: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+  ],
+  [
+    "cuda_oom_rollout",
+    "RuntimeError: CUDA out of memory occurred when warming up sampler with 1024 dummy requests. Please try lowering `max_num_seqs` or `gpu_memory_utilization` when initializing the engine.",
+  ],
+  [
+    "collective_timeout",
+    "RuntimeError: NCCL communicator was aborted on rank 3. Original reason for failure was: [Rank 3] Watchdog caught collective operation timeout",
+  ],
+  ["gpu_visibility", "ValueError: Current node has no GPU available as CUDA_VISIBLE_DEVICES is set to ''"],
+  ["cuda_compat", "CUDA error: CUBLAS_STATUS_ARCH_MISMATCH when calling cublasCreate"],
+  ["cuda_compat", "torch._inductor.exc.InductorError: Found Tesla P100 which is too old to be supported by the triton GPU compiler"],
+  [
+    "cuda_kernel_error",
+    "../aten/src/ATen/native/cuda/Indexing.cu:1236: indexSelectSmallIndex: block: [12,0,0] Assertion `srcIndex < srcSelectDimSize` failed.",
+  ],
+  [
+    "cuda_kernel_error",
+    '../aten/src/ATen/native/cuda/ScatterGatherKernel.cu:144: operator(): block: [1,0,0], thread: [2,0,0] Assertion `idx_dim >= 0 && idx_dim < index_size && "index out of bounds"` failed.',
+  ],
+  [
+    "missing_module",
+    "bash: nvcc: command not found\nRuntimeError: CUDA_HOME environment variable is not set. Please set it to your CUDA install root.",
+  ],
+  ["config_divisibility", "RuntimeError: Expected size of dim 0 to be a multiple of 8, got 12"],
+  ["dataset_unreadable", "PIL.UnidentifiedImageError: cannot identify image file <_io.BytesIO object at 0x7f>"],
+  [
+    "prompt_too_long",
+    "openai.BadRequestError: Error code: 400 - {'object': 'error', 'message': \"This model's maximum context length is 4096 tokens. However, you requested 5000 tokens\", 'type': 'BadRequestError'}",
+  ],
+  ["reward_error", "AttributeError: module 'custom_module' has no attribute 'compute_score'"],
+  ["hub_unreachable", 'httpx.ConnectError: [Errno 101] Network is unreachable\n  File "/x/huggingface_hub/utils/_http.py", line 1'],
+  ["thread_limit", "OSERROR: [Errno 24] Too many files open."],
+  ["config_invalid_value", "omegaconf.errors.ConfigKeyError: str interpolation key 'common.tpu' not found"],
+  ["gpu_visibility", 'RuntimeError: device >= 0 && device < num_gpus INTERNAL ASSERT FAILED at "../aten/src/ATen/cuda/CUDAContext.cpp":49'],
+  ["disk_full", "the object cannot be created because the local object store is full and the local disk utilization is over capacity."],
+  [
+    "version_mismatch",
+    "  Value error, The checkpoint you are trying to load has model type `qwen9_vl` but Transformers does not recognize this architecture.",
+  ],
+  [
+    "unknown",
+    "requests.exceptions.ConnectionError: HTTPConnectionPool(host='tools', port=8080): Max retries exceeded (Caused by NewConnectionError: [Errno 111] Connection refused')",
+  ],
 ];

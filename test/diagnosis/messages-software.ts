@@ -131,7 +131,7 @@ export const SOFTWARE_MESSAGES: readonly (readonly [label: string, log: string])
   ["config_invalid_value", "ValueError: train_batch_size (32) must be >= actor.ppo_mini_batch_size (64)"],
   ["config_invalid_value", "TypeError: '>' not supported between instances of 'NoneType' and 'int'\n"],
   ["config_invalid_value", "omegaconf.errors.MissingMandatoryValue: Missing mandatory value: data.train_files"],
-  ["config_invalid_value", "ZeroDivisionError: integer modulo by zero"],
+  ["config_divisibility", "ZeroDivisionError: integer modulo by zero"],
   [
     "config_invalid_value",
     "AssertionError: max_token_len must be greater than the sequence length. Got max_token_len=1024 and max_seq_len=2048",

@@ -75,6 +75,14 @@ ValueError: the plot of a rollout wants a name`,
     log: `ImportError: /opt/env/lib/python3.12/site-packages/flash_attn_2_cuda.cpython-312-x86_64-linux-gnu.so: undefined symbol: _ZN3c105ErrorC2ENS`,
     not: `all libraries found; the one that has no attribute docs is skipped`,
   },
+  "model-unknown-to-library": {
+    from: "transformers 4.50 auto classes",
+    log: `  File "/opt/env/lib/python3.12/site-packages/transformers/models/auto/configuration_auto.py", line 734, in __getitem__
+    raise KeyError(key)
+KeyError: 'qwen9_moe'`,
+    not: `  File "/code/verl/utils/dataset/rl_dataset.py", line 100, in __getitem__
+KeyError: 'qwen9_moe'`,
+  },
   "attribute-missing": {
     from: "verl on another vLLM",
     log: `  File "/code/verl/workers/rollout/vllm_rollout/vllm_async_server.py", line 300, in launch_server
@@ -140,6 +148,11 @@ TypeError: string indices must be integers, not 'str'`,
     not: `  File "/private/common/rewards/mine.py", line 3, in compute_score
 TypeError: string indices must be integers, not 'str'`,
   },
+  "image-tokens-do-not-match": {
+    from: "transformers 4.52 modeling_qwen2_5_vl",
+    log: `ValueError: Image features and image tokens do not match: tokens: 7536, features 9092`,
+    not: `(TaskRunner pid=1) image features and what the model says of them`,
+  },
   "no-rows": {
     from: "verl 0.9 trainer",
     log: `AssertionError: Train dataloader is empty!`,
@@ -173,6 +186,11 @@ FileNotFoundError: [Errno 2] No such file or directory: '/x/y'`,
 (RewardLoopWorker pid=5) ZeroError: could not convert string to float: 'abc'`,
     not: `  File "/private/common/plots/mine.py", line 12, in draw
 ZeroError: could not convert string to float: 'abc'`,
+  },
+  "reward-of-one-sample-failed": {
+    from: "verl 0.5 reward_manager/prime.py",
+    log: `(TaskRunner pid=1) [Error] Task failed: division by zero, completion: The answer is`,
+    not: `(TaskRunner pid=1) Task failed: see above`,
   },
   "reward-stack": {
     from: "py-spy dump of a driver",

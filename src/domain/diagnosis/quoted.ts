@@ -26,7 +26,8 @@ const ENDS_WITH_BREAK =
   /(?:^|[`\]:：)>|;,('"[{=•*!?·。，—-]|\b(?:Error|Exception|what\(\)|due to|because|reason|with|failed|error|got|message|exited|status|FAILED))\s{0,4}$/;
 
 /** A record of an event or an error answer, which is JSON as well. */
-const JSON_RECORD = /"(?:severity|source_type|event_id|levelname|log_?level)"\s{0,2}:|\\?"error\\?"\s{0,2}:\s{0,2}\{?\s{0,2}\\?"message/;
+const JSON_RECORD =
+  /"(?:severity|source_type|event_id|levelname|log_?level)"\s{0,2}:|['"]object['"]\s{0,2}:\s{0,2}['"]error['"]|\\?"error\\?"\s{0,2}:\s{0,2}\{?\s{0,2}\\?"message/;
 
 /** Whether the words at `at` of the line are said by the program itself, or only shown. */
 export function isShown(line: Line, at: number): boolean {

@@ -41,9 +41,10 @@ export const DATASET: readonly Rule[] = [
       "invalid arrow",
       "reading dataset",
       "reading the dataset",
+      "unidentifiedimageerror",
     ],
     pattern:
-      /(?<path7>\S{1,500}\.(?:parquet|jsonl|arrow))['"]? (?:does not exist|not found)|(?:ArrowInvalid|Parquet|parquet)[^\n]{0,300}(?:magic bytes|footer|not a parquet file|file size is \d+ bytes|smaller than)|FileNotFoundError: [^\n]{0,1000}?(?<path>[^\s'"]{1,500}\.(?:parquet|jsonl?|arrow|csv))\b|Couldn't find any data file at (?<path2>\S{1,500})|DataFilesNotFoundError|Unable to find '(?<path3>[^']{1,500})'|No such file or directory: '(?<path4>[^']{1,500}\.(?:parquet|jsonl?|arrow|csv))'|(?:Corrupt snappy|Couldn't deserialize thrift|Unexpected end of stream)[^\n]{0,200}|version https:\/\/git-lfs\.github\.com|Parquet file size is (?<size>\d+) bytes|Unable to (?:find|load) any (?:valid )?data files?|Unsupported file format: (?<path5>\S{1,500})|[Dd]ata file '?(?<path6>[^'\s]{1,500})'? (?:does not exist|not found)|DatasetNotFoundError(?!.{0,120}gated)|Nested data conversions not implemented|JSON parse error: |Invalid (?:Parquet|Arrow) file|Failed to (?:open|read) [^\n]{0,80}parquet|Error(?:s)? (?:while )?reading (?:the )?(?:parquet|dataset)/,
+      /(?<path7>\S{1,500}\.(?:parquet|jsonl|arrow))['"]? (?:does not exist|not found)|(?:ArrowInvalid|Parquet|parquet)[^\n]{0,300}(?:magic bytes|footer|not a parquet file|file size is \d+ bytes|smaller than)|FileNotFoundError: [^\n]{0,1000}?(?<path>[^\s'"]{1,500}\.(?:parquet|jsonl?|arrow|csv))\b|Couldn't find any data file at (?<path2>\S{1,500})|DataFilesNotFoundError|Unable to find '(?<path3>[^']{1,500})'|No such file or directory: '(?<path4>[^']{1,500}\.(?:parquet|jsonl?|arrow|csv))'|(?:Corrupt snappy|Couldn't deserialize thrift|Unexpected end of stream)[^\n]{0,200}|version https:\/\/git-lfs\.github\.com|Parquet file size is (?<size>\d+) bytes|Unable to (?:find|load) any (?:valid )?data files?|Unsupported file format: (?<path5>\S{1,500})|[Dd]ata file '?(?<path6>[^'\s]{1,500})'? (?:does not exist|not found)|DatasetNotFoundError(?!.{0,120}gated)|Nested data conversions not implemented|JSON parse error: |UnidentifiedImageError: |Invalid (?:Parquet|Arrow) file|Failed to (?:open|read) [^\n]{0,80}parquet|Error(?:s)? (?:while )?reading (?:the )?(?:parquet|dataset)/,
     notFrames: /open\(.{0,120}["'][wax]b?\+?["']|tracking\.py|checkpoint_manager|load_checkpoint|\.safetensors/,
     elseToo: true,
     why: "The data file {path|that is named} is missing, cut short, or no parquet at all (a Git LFS pointer of some 130 bytes, perhaps).",
@@ -117,6 +118,7 @@ export const DATASET: readonly Rule[] = [
       "valueerror",
       "undefinederror",
       "jinja2",
+      "and assistant roles",
     ],
     pattern:
       /^(?:KeyError|TypeError|AttributeError|IndexError|ValueError)\b|[Cc]onversation roles must alternate|Only user,? (?:system )?and assistant roles are supported|jinja2\.exceptions\.(?:UndefinedError|TemplateError): .{0,200}/,
@@ -126,6 +128,16 @@ export const DATASET: readonly Rule[] = [
       /reward_score|reward_manager|reward_loop|checkpoint_manager|[\\/]vllm[\\/]|[\\/]sglang[\\/]|modeling_|dp_actor|megatron|ray_trainer|fsdp_workers|hf_model|AutoModel/,
     why: "A row of the data has another form than the dataset's code reads.",
     fix: "Print the first row and compare: prompt / messages must be a list of {role, content} with text in both, roles in an order that the chat template takes.",
+  },
+  {
+    id: "image-tokens-do-not-match",
+    label: "dataset_schema",
+    strength: "symptom",
+    needles: ["do not match", "placeholder"],
+    pattern:
+      /(?:[Ii]mage|[Vv]ideo|[Mm]ultimodal) (?:features|tokens|embeddings) and (?:image|video|multimodal) (?:features|tokens|placeholders) do not match|[Aa]ttempted to assign .{0,80}multimodal tokens to \d+ placeholders/,
+    why: "A row's text has not as many image (or video) places as the images that came with it: they differ in the data, or the prompt was cut through an image.",
+    fix: "Count the <image> marks against the images of each row; filter long rows (data.filter_overlong_prompts=True) or raise max_prompt_length so that nothing is cut. If all rows agree, transformers and the engine differ in version.",
   },
   {
     id: "no-rows",

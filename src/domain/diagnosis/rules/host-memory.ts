@@ -95,6 +95,10 @@ export const HOST_MEMORY: readonly Rule[] = [
       "sigkill",
       "signal 9",
       "killed",
+      "exitcode :",
+      "with code 137",
+      "code: 137",
+      "code: -9",
     ],
     pattern:
       /failed \(exitcode: -9\)|exitcode\s{0,4}: -9\b|Signal 9 \(SIGKILL\) received by PID|exit(?:ed with)? code:? (?:137|-9)\b|died from signal 9|terminated (?:by|with) signal (?:9|SIGKILL)|^\S{1,200}: line \d+:\s{1,8}\d+ Killed\b|^Killed$|DataLoader worker \(pid.{1,60}?\) is killed by signal: Killed|Worker exit type: .{0,300}exit code 137/,

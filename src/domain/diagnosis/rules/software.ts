@@ -51,9 +51,11 @@ export const SOFTWARE: readonly Rule[] = [
       "the following packages",
       "to be not installed",
       "site-packages/",
+      "pip3 install",
+      "cuda_home",
     ],
     pattern:
-      /FileNotFoundError: .{0,60}'(?<module6>\/[^']{1,300}\/site-packages\/[^']{1,300})'|(?:ModuleNotFoundError: |ImportError: |Error: )No module named '?(?<module>[\w.]{1,200})'?|No module named (?<module2>[\w.]{1,200})$|PackageNotFoundError: .{0,60}(?:for )?(?<module3>[\w-]{1,100})|ImportError: .{0,200}(?:requires? the following packages|but it was not found in your environment|is not installed|seems to be not installed|Please (?:run `?pip )?install|pip3? install)|FlashAttention2 has been toggled on, but it cannot be used|can't open file '(?<module4>[^']{1,300})': \[Errno 2\]|NameError: name '(?<module5>(?:flash_attn|triton|vllm|sglang|xformers|apex|te|liger)\w{0,60})' is not defined|(?:RuntimeError|ValueError|AssertionError|ImportError): .{0,120}(?:is not installed|please install|pip3? install) ?/,
+      /FileNotFoundError: .{0,60}'(?<module6>\/[^']{1,300}\/site-packages\/[^']{1,300})'|(?:ModuleNotFoundError: |ImportError: |Error: )No module named '?(?<module>[\w.]{1,200})'?|CUDA_HOME environment variable is not set|^(?:\S{1,60}: line \d{1,5}|bash|sh): (?<module7>[\w.-]{1,60}): command not found|No module named (?<module2>[\w.]{1,200})$|PackageNotFoundError: .{0,60}(?:for )?(?<module3>[\w-]{1,100})|ImportError: .{0,200}(?:requires? the following packages|but it was not found in your environment|is not installed|seems to be not installed|Please (?:run `?pip )?install|pip3? install)|FlashAttention2 has been toggled on, but it cannot be used|can't open file '(?<module4>[^']{1,300})': \[Errno 2\]|NameError: name '(?<module5>(?:flash_attn|triton|vllm|sglang|xformers|apex|te|liger)\w{0,60})' is not defined|(?:RuntimeError|ValueError|AssertionError|ImportError): .{0,120}(?:is not installed|please install|pip3? install) ?/,
     why: "The Python module {module|that is named} is not installed where the job runs, or was not shipped with it.",
     fix: `Install it in the environment that the workers use (all nodes), or put the code on the shared storage and name it as code_path. ${INSTALL}`,
   },
@@ -117,11 +119,23 @@ export const SOFTWARE: readonly Rule[] = [
       "require tensordict",
     ],
     pattern:
-      /VersionConflict: \(|operator torchvision::nms does not exist|numpy\.core\.multiarray failed to import|cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
+      /VersionConflict: \(|operator torchvision::nms does not exist|numpy\.core\.multiarray failed to import|cannot import name '(?<name>[^']{1,120})'|undefined symbol: (?<symbol>\S{1,160})|version `(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found|numpy\.dtype size changed|(?:The checkpoint you are trying to load has )?model type `(?<type>[^`]{1,80})` but Transformers does not recognize|does not recognize this architecture|Model architectures? \[?.{0,120}(?:are|is) not supported(?: for now)?|(?:is required for a normal functioning of this module|but found \S{1,60}==\S{1,40})|unsupported pickle protocol|Tokenizer class \S{1,120} does not exist|module '?(?<module>(?!custom_module)[\w.]{1,120})'? has no attribute '(?<name2>[^']{1,120})'|ImportError: \S{1,300}\.so\S{0,40}: |(?:lib\w{1,40}\.so[\w.]{0,20}): cannot open shared object file|Weights only load failed|at least requires tensordict version|(?:requires?|needs) (?:vllm|sglang|torch|transformers|ray|flash[-_]attn|python|tensordict)\s?[><=]=?\s?[\d.]+.{0,80}(?:but|installed|got|found)|[Mm]inor version mismatch/,
     notFrames: /load_checkpoint|_load_global_checkpoint/,
     elseToo: true,
     why: "Installed versions do not fit each other: {name|something} that one expects from another is not there.",
     fix: `Compare the versions of verl, vllm / sglang, transformers, torch and flash-attn with those that this verl release names (pip list; verl's requirements). ${INSTALL}`,
+  },
+  {
+    id: "model-unknown-to-library",
+    label: "version_mismatch",
+    strength: "symptom",
+    needles: ["keyerror: "],
+    pattern: /^KeyError: ['"](?<type>[a-z][a-z\d_.-]{1,60})['"]?$/,
+    frames:
+      /configuration_auto|AutoConfig|AutoProcessor|AutoModel|CONFIG_MAPPING|modeling_rope_utils|transformers_utils[\\/]config|[\\/]models[\\/]registry/,
+    notFrames: /dataset|reward|checkpoint|non_tensor_batch/,
+    why: "The installed transformers (or engine) knows no model type {type}: the model is newer than it.",
+    fix: `Install the version that the model's page names, or take a model that this one knows. ${INSTALL}`,
   },
   {
     id: "attribute-missing",

@@ -21,9 +21,10 @@ export const TRAINING: readonly Rule[] = [
       "signal only works",
       "task failed: ",
       "can't pickle",
+      "custom_module",
     ],
     pattern:
-      /Error loading module from '(?<source2>[^']{1,300})'|Reward function (?:is not implemented for|.{0,60}(?:failed|raised|timed? ?out))|is not implemented for data_source=?(?<source>.{0,100})|Error in (?:computing )?(?:the )?(?:reward|compute_score|custom reward|score)|[Rr]eward (?:computation|model|function|worker|loop|server)\w{0,20} (?:failed|error|timed? ?out|raised|crashed)|(?:Exception|Error|Timeout) (?:in|during|while) .{0,30}(?:reward|scor)(?:e|ing)|Timeout .{0,40}comput\w{1,6} (?:the )?(?:reward|score)|sandbox.{0,60}(?:failed|unreachable|[Tt]imed? ?out|refused)|TimeoutError: .{0,60}reward|no score in prompt index|Math-Verify doesn't support threaded|\[Error\] Task failed: .{0,300}|Can't pickle .{0,160}(?:reward|compute_score|custom_module)/i,
+      /Error loading module from '(?<source2>[^']{1,300})'|Reward function (?:is not implemented for|.{0,60}(?:failed|raised|timed? ?out))|is not implemented for data_source=?(?<source>.{0,100})|Error in (?:computing )?(?:the )?(?:reward|compute_score|custom reward|score)|[Rr]eward (?:computation|model|function|worker|loop|server)\w{0,20} (?:failed|error|timed? ?out|raised|crashed)|(?:Exception|Error|Timeout) (?:in|during|while) .{0,30}(?:reward|scor)(?:e|ing)|Timeout .{0,40}comput\w{1,6} (?:the )?(?:reward|score)|sandbox.{0,60}(?:failed|unreachable|[Tt]imed? ?out|refused)|TimeoutError: .{0,60}reward|no score in prompt index|Math-Verify doesn't support threaded|module '?custom_module'? has no attribute|Can't pickle .{0,160}(?:reward|compute_score|custom_module)/i,
     why: "The reward could not be computed ({source|see the line}).",
     fix: "Test the function alone on some rows. verl's own rewards exist for known data_source names only: use one of them, or name your function in reward.custom_reward_function.path (custom_reward_function.path before verl 0.7). Catch exceptions in it and set a time-out.",
   },
@@ -37,6 +38,15 @@ export const TRAINING: readonly Rule[] = [
     notFrames: NOT_REWARD,
     why: "An exception came out of the reward's code.",
     fix: "Read the traceback: the last frame in your file is where it failed. Try the function alone with that row; catch what may be wrong with a model's answer (empty, not a number, very long).",
+  },
+  {
+    id: "reward-of-one-sample-failed",
+    label: "reward_error",
+    strength: "consequence",
+    needles: ["task failed: "],
+    pattern: /\[Error\] Task failed: (?<error>.{0,200}?), completion:/,
+    why: "The reward of a sample failed ({error|see the line}); verl's prime reward manager says so and goes on, so look whether all of them do.",
+    fix: "Test the function alone on some rows. With the prime reward manager it runs in other processes: it must stand in a file that they can import, not inside another function.",
   },
   {
     id: "reward-stack",
@@ -75,7 +85,7 @@ export const TRAINING: readonly Rule[] = [
     id: "step-metrics-nan",
     label: "numeric_nan",
     strength: "symptom",
-    needles: [":nan", ": nan", "=nan", "': nan", ":inf", ": inf", "(nan", "(inf", "finite"],
+    needles: [":nan", ": nan", "=nan", "': nan", ":inf", ": inf", "(nan", "(inf", "finite", ":-nan", "=-nan", ": -nan"],
     pattern:
       /(?:\bloss|grad[_ ]norm|pg_loss|vf_loss|kl_loss|ppo_kl|entropy(?:_loss)?|log_prob\w{0,20}|train\/loss)['"]?\s?[:=]\s?(?:tensor\(|(?:np\.)?float\d{0,2}\()?-?(?:nan|inf)\b|grad_norm is not finite|gradient norm is not finite|(?:grad_norm|loss)[^\n:=]{0,12}\bnan\b/i,
     anyLevel: true,
