@@ -55,6 +55,7 @@ export function jobFilesPort(world: World, server: () => Server): JobFiles {
       }),
     readLog: (userId, submissionId) => call("readLog", "read", () => wholeLog(directoryOf(userId, submissionId))),
     tailLog: (userId, submissionId) => call("tailLog", "read", () => wholeLog(directoryOf(userId, submissionId))),
+    askStacks: () => call("askStacks", "write", () => undefined),
     readMetrics: (_userId, _submissionId, offset) =>
       call("readMetrics", "read", () => ({ bytes: new Uint8Array(), start: offset, end: offset, size: offset })),
     checkpoints: (userId, submissionId) =>

@@ -332,6 +332,8 @@ export type JobFiles = {
     nonce: string,
   ) => Promise<{ readonly kind: "won" | "lost"; readonly claim: Claim }>;
   readonly stop: (userId: string, submissionId: string, why: StopWhy) => Promise<void>;
+  /** Asks the agents of its nodes for the stacks of its processes, in its debug/. */
+  readonly askStacks: (userId: string, submissionId: string) => Promise<void>;
   /** Bytes [start, end) of logs/driver.log, at most 1 MiB; a missing file is empty. */
   readonly readLog: (userId: string, submissionId: string, offset: number, limit: number) => Promise<LogRange>;
   /** The last `lines` lines, at most `maxBytes`. */

@@ -64,11 +64,12 @@ export function attemptLines(attempts: readonly Attempt[]): readonly string[] {
   });
 }
 
-export function nextCommands({ task, waiting, again }: Why): readonly string[] {
+export function nextCommands({ task, waiting, running, again }: Why): readonly string[] {
   const id = task.taskId;
   if (waiting !== null) return ["verlpool queue", "verlpool nodes", `verlpool cancel ${id}`];
   if (task.state === "SUCCEEDED") return [`verlpool curves ${id}`, `verlpool logs ${id} --tail 100`];
   if (isTerminal(task.state))
     return [...(again === null ? [] : [`verlpool retry ${id}`]), `verlpool logs ${id} --tail 100`, `verlpool curves ${id}`];
+  if (running?.stall != null) return [`verlpool artifacts ${id}`, `verlpool logs ${id} --tail 100`, `verlpool cancel ${id}`];
   return [`verlpool logs ${id} -f`, `verlpool curves ${id} -f`, `verlpool cancel ${id}`];
 }

@@ -83,8 +83,12 @@ export function createOrphanSweep({ tag, readAttempt, staleMs, clock, log }: Swe
     }
   }
 
-  const isHere = ({ node }: AttemptProcess): boolean => node === null || node === tag || node.startsWith(`${tag}/`);
-  return { list: () => attemptsOf(findAttemptProcesses().filter(isHere)), sweep };
+  return { list: () => attemptsOf(findAttemptProcesses().filter((one) => isOfPool(one, tag))), sweep };
+}
+
+/** One that does not say where it belongs is everybody's. */
+export function isOfPool({ node }: AttemptProcess, tag: string): boolean {
+  return node === null || node === tag || node.startsWith(`${tag}/`);
 }
 
 function attemptsOf(processes: readonly AttemptProcess[]): readonly string[] {

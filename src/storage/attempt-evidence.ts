@@ -16,12 +16,16 @@ const DEFAULT_TIMES: AttemptTimes = { graceMs: 20_000, selfFenceMs: 180_000 };
 
 /** Null when no job directory of this root is the attempt's. `userId`: whose it is, when that is known; it is never parsed out of the id. */
 export function readAttemptEvidence(root: string, submissionId: string, userId: string | null): AttemptEvidence | null {
+  const owner = ownerOf(root, submissionId, userId);
+  if (owner === null) return null;
+  return { userId: owner, files: lookAtAttempt(root, owner, submissionId), times: readTimes(root, owner, submissionId) };
+}
+
+/** Whose directory the attempt has; null = there is none. */
+export function ownerOf(root: string, submissionId: string, userId: string | null): string | null {
   if (parseSubmissionId(submissionId) === null) return null;
-  for (const user of userId === null ? usersOf(root) : [userId]) {
-    if (userIdProblem(user) !== null || !hasJob(root, user, submissionId)) continue;
-    return { userId: user, files: lookAtAttempt(root, user, submissionId), times: readTimes(root, user, submissionId) };
-  }
-  return null;
+  const users = userId === null ? usersOf(root) : [userId];
+  return users.find((user) => userIdProblem(user) === null && hasJob(root, user, submissionId)) ?? null;
 }
 
 function usersOf(root: string): readonly string[] {

@@ -17,6 +17,7 @@ export function jobFiles({ call, clock, ids, host }: JobFilesDeps): JobFiles {
     look: (userId, submissionId) => call("look", { userId, submissionId }),
     revoke: (userId, submissionId, why, nonce) => call("revoke", { userId, submissionId, claim: { why, nonce, host, at: at() } }),
     stop: async (userId, submissionId, why) => void (await call("stop", { userId, submissionId, why, at: at(), tag: ids.hex(8) })),
+    askStacks: async (userId, submissionId) => void (await call("askStacks", { userId, submissionId, at: at(), tag: ids.hex(8) })),
     readLog: (userId, submissionId, offset, limit) => call("readLog", { userId, submissionId, offset, limit }),
     tailLog: (userId, submissionId, lines, maxBytes) => call("tailLog", { userId, submissionId, lines, maxBytes }),
     readMetrics: (userId, submissionId, offset) => call("readMetrics", { userId, submissionId, offset }),

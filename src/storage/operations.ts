@@ -24,6 +24,7 @@ import { type ProfileFile, readProfileFiles } from "./profile-files.ts";
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
 import { diagnoseJobLog, readJobLog, readJobMetrics, readJobTimes, scanJobLog, seekJobLog, type SeekFrom, tailJobLog } from "./job-logs.ts";
+import { askStacks, keepStacks, readStackRequest, type StackRequest } from "./stacks.ts";
 import type { ScanRequest } from "./log-scan.ts";
 
 export type StorageConfig = {
@@ -44,6 +45,15 @@ export type Operations = HeadOperations & {
     readonly result: { readonly kind: "won" | "lost"; readonly claim: Claim };
   };
   readonly stop: { readonly args: Job & { readonly why: StopWhy; readonly at: string; readonly tag: string }; readonly result: null };
+  readonly askStacks: { readonly args: Job & { readonly at: string; readonly tag: string }; readonly result: null };
+  readonly readStackRequest: {
+    readonly args: { readonly submissionId: string; readonly userId: string | null; readonly node: string };
+    readonly result: StackRequest | null;
+  };
+  readonly keepStacks: {
+    readonly args: Job & { readonly node: string; readonly at: string; readonly text: string; readonly tag: string };
+    readonly result: null;
+  };
   readonly readLog: { readonly args: Job & { readonly offset: number; readonly limit: number }; readonly result: LogRange };
   readonly tailLog: { readonly args: Job & { readonly lines: number; readonly maxBytes: number }; readonly result: LogRange };
   readonly readMetrics: { readonly args: Job & { readonly offset: number }; readonly result: LogRange };
@@ -88,6 +98,12 @@ const TABLE: Table = {
   look: ({ sharedRoot }, { userId, submissionId }) => lookAtAttempt(sharedRoot, userId, submissionId),
   revoke: ({ sharedRoot }, { userId, submissionId, claim }) => revokeAttempt(sharedRoot, userId, submissionId, claim),
   stop: ({ sharedRoot }, { userId, submissionId, why, at, tag }) => (stopAttempt(sharedRoot, userId, submissionId, why, at, tag), null),
+  askStacks: ({ sharedRoot }, { userId, submissionId, at, tag }) => (askStacks(sharedRoot, userId, submissionId, at, tag), null),
+  readStackRequest: ({ sharedRoot }, { submissionId, userId, node }) => readStackRequest(sharedRoot, submissionId, userId, node),
+  keepStacks: ({ sharedRoot }, { userId, submissionId, node, at, text, tag }) => (
+    keepStacks(sharedRoot, userId, submissionId, node, at, text, tag),
+    null
+  ),
   readLog: ({ sharedRoot }, { userId, submissionId, offset, limit }) => readJobLog(sharedRoot, userId, submissionId, offset, limit),
   tailLog: ({ sharedRoot }, { userId, submissionId, lines, maxBytes }) => tailJobLog(sharedRoot, userId, submissionId, lines, maxBytes),
   readMetrics: ({ sharedRoot }, { userId, submissionId, offset }) => readJobMetrics(sharedRoot, userId, submissionId, offset),

@@ -214,6 +214,8 @@ test("show of a running task says why it is stalled, its alerts, and how busy it
   expect(out).toMatch(
     /gpus +w1: GPU 0 97 %, 61\/80 GiB · GPU 1 \? %, 61\/80 GiB\n +w2 \(holds 1 of 1; others may use the rest\): GPU 0 3 %.*10m ago/,
   );
+  // Where the stacks of its processes are.
+  expect(cli.stderr()).toContain(`verlpool artifacts ${TASK_ID}`);
   const quiet = cliWorld({ routes: { getTask: { json: taskWire({ state: "RUNNING", attempt: attemptWire() }) } } });
   await quiet.run("show", "3d4c");
   expect(quiet.stdout()).not.toMatch(/^(stalled|alerts|gpus) /m);

@@ -59,6 +59,7 @@ function nextCommands(task: TaskWire): readonly string[] {
   const id = visible(task.task_id);
   if (!hasEnded(task.state)) {
     const started = task.attempt?.started_at ?? null;
+    if (task.stall !== null) return [`verlpool why ${id}`, `verlpool artifacts ${id}`, `verlpool cancel ${id}`];
     return [`verlpool why ${id}`, started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool cancel ${id}`];
   }
   const seen = task.attempt === null ? [] : [`verlpool logs --tail 100 ${id}`];

@@ -2,7 +2,13 @@
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { savedCheckpoint } from "../../../test/support/checkpoints.ts";
-import { makeSchedulerWorld, type SchedulerWorld, type Start, type WorldOptions } from "../../../test/support/scheduler-world.ts";
+import {
+  makeSchedulerWorld,
+  readJobFile,
+  type SchedulerWorld,
+  type Start,
+  type WorldOptions,
+} from "../../../test/support/scheduler-world.ts";
 import { newTask } from "../../../test/support/task-samples.ts";
 
 /** Of a pass: the longest in which time counts as healthy. */
@@ -54,6 +60,7 @@ it("a run whose steps stay away is marked once, says why, and is well again with
   expect(marked?.slice(0, 2)).toEqual(["stalled", "no_step"]);
   expect(marked?.[2]).toMatch(/^no step after step 5 has come for 50 s; its steps take 10 s; its log says collective_timeout: /);
   expect(start.launcher.stopSeen()).toBeNull();
+  expect(JSON.parse(readJobFile(world, start.submissionId, "control/stacks"))).toMatchObject({ schema: 1 });
 
   await steps(start, 6, 6);
   expect(await isStalled(taskId)).toBe(false);
@@ -113,6 +120,9 @@ it("policy resume: it is stopped as a loss and goes on from its newest checkpoin
   const { taskId, start } = await running({ stalls: { ...QUICK, policy: "resume" } });
   await steps(start, 1, 4);
   savedCheckpoint(join(start.launcher.jobDir, "checkpoints"), 4, { workload: "sft", ranks: 1 });
+  await alive(start, 6);
+  // Agents collect the stacks first.
+  expect([await isStalled(taskId), start.launcher.stopSeen()]).toEqual([true, null]);
   await alive(start, 6);
   expect(start.launcher.stopSeen()).toBe("stalled");
   expect(start.isStopped()).toBe(true);

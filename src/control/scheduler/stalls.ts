@@ -25,7 +25,8 @@ type StepWatch = {
   /** Milliseconds between two steps, the newest last. */
   readonly gaps: number[];
   log: { readonly at: number; readonly unplaceable: string | null } | null;
-  stalled: Stall | null;
+  /** `at`: healthy time. */
+  stalled: (Stall & { readonly at: number }) | null;
 };
 
 /** A median of fewer says little. */
@@ -35,6 +36,9 @@ const MOST_GAPS = 21;
 const LOG_EVERY_MS = 60_000;
 const LOG_TAIL_LINES = 400;
 const LOG_TAIL_BYTES = 256 * 1024;
+
+/** Agents get so long to collect the stacks of what is to be stopped. */
+const FOR_STACKS_MS = 60_000;
 
 export function stallMemory(): StallMemory {
   return { headSilentSince: null, attempts: new Map() };
@@ -49,7 +53,8 @@ export function noteHead({ healthy, stalls }: Memory, head: HeadView): void {
 
 /** Whether it is to be stopped, so that it goes on from its newest checkpoint. */
 export function stallEndsIt({ stalls: { policy } }: Pick<SchedulerDeps, "stalls">, memory: Memory, attempt: Attempt): boolean {
-  return policy === "resume" && memory.stalls.attempts.get(attempt.submissionId)?.stalled != null;
+  const stalled = memory.stalls.attempts.get(attempt.submissionId)?.stalled ?? null;
+  return policy === "resume" && stalled !== null && memory.healthy.ms() - stalled.at >= FOR_STACKS_MS;
 }
 
 /** `news`: what its metrics file told of since the last call. */
@@ -72,7 +77,7 @@ export async function followSteps(
   const sight = await sightOf(deps, memory, task, attempt, watch, now);
   const stall = stallOf(sight, deps.stalls);
   const isNews = stall !== null && watch.stalled === null;
-  watch.stalled = stall;
+  watch.stalled = stall === null ? null : (watch.stalled ?? { ...stall, at: now });
   if (stall === null || !isNews || attempt.stalled) return keepMarks(deps, epoch, task, attempt, marks);
   const event: NewTaskEvent = {
     actor: "system",
@@ -83,6 +88,16 @@ export async function followSteps(
   };
   const useMarks = marks === null ? {} : { useMarks: withStall(marks, deps.clock.now() - Math.round(sight.stillMs)) };
   await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: true, ...useMarks } } });
+  await askStacks(deps, attempt);
+}
+
+/** They are for people: that none can be asked for changes nothing. */
+async function askStacks({ files, log }: SchedulerDeps, { userId, submissionId }: Attempt): Promise<void> {
+  try {
+    await files.askStacks(userId, submissionId);
+  } catch (error) {
+    log.warn({ submission_id: submissionId, error: String(error) }, "the stacks of a stalled attempt could not be asked for");
+  }
 }
 
 /** Steps that only the console tells of came when they were seen. */

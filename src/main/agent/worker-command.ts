@@ -25,6 +25,7 @@ import { VERSION } from "../version.ts";
 import { agentIdOf, agentPlacesOf, nodeNameOf } from "./agent-places.ts";
 import { discoveryKey, openAgentLog, openAgentStorage, pythonOf, untilStorage } from "./agent-base.ts";
 import { ownTrust } from "./head-files.ts";
+import { stackCollection } from "./stack-collection.ts";
 import { serveHealth } from "./health-port.ts";
 
 const DRAIN_MS = 30_000;
@@ -96,12 +97,14 @@ async function composeWorker(
   const times = await timesOf(settings, storage, log, signal);
   const token = tokenKeeper(settings, storage, join(place.stateDir, "ray-token"), log);
   void token.run(signal);
+  const python = (): Promise<string> => pythonOf(options.python, settings);
+  void stackCollection(storage.call, { ...place, path: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin" }, python, log).run(signal);
   return createWorkerAgent({
     ...place,
     cluster,
     agent: thisAgent(),
     agentVersion: VERSION,
-    python: () => pythonOf(options.python, settings),
+    python,
     address: options.nodeIp,
     gpus: options.gpus,
     cpus: options.cpus,

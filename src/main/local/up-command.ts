@@ -9,11 +9,14 @@ import type { ConfigKey } from "../../config/config.ts";
 import { settingsOf } from "../../config/settings.ts";
 import type { Log } from "../../control/ports.ts";
 import { type LocalPool, startLocalPool } from "../../pool/local-pool.ts";
+import { poolId } from "../../pool/pool-lock.ts";
 import { isAlive, type ProcessRecord, recordProcess } from "../../pool/process-record.ts";
 import { createRayCluster } from "../../ray/cluster-client.ts";
 import { createRayHttp } from "../../ray/ray-http.ts";
-import { storageInProcess } from "../../storage/storage-client.ts";
+import { type CallStorage, storageInProcess } from "../../storage/storage-client.ts";
+import { nodeNameOf } from "../agent/agent-places.ts";
 import { headFiles, ownTrust } from "../agent/head-files.ts";
+import { stackCollection } from "../agent/stack-collection.ts";
 import { clock, ids } from "../clock.ts";
 import { failpointFrom } from "../failpoints.ts";
 import { type Environment, loadConfig } from "../load-config.ts";
@@ -101,6 +104,8 @@ export async function runUp(plan: UpPlan, environment: Environment, home: string
     pool = await startPool(plan, places, environment, (processes) => save({ processes: [...processes] }), log, ended);
     const about = pool.describe();
     for (const warning of about.warnings) await say(`warning: ${warning}`);
+    const place = { tag: poolId(places.stateDir), node: nodeNameOf(null), path: environment["PATH"] ?? "" };
+    void stackCollection(localStorage(plan), place, () => Promise.resolve(plan.python), log).run(ended);
     const token = adminTokenOf(places, environment);
     server = await startLocalServer(plan, places, about.tokenFile, token, environment, log, ended);
     save({ url: server.url, dashboard_url: about.dashboardUrl });
@@ -139,6 +144,11 @@ function aborted(signal: AbortSignal): Promise<null> {
   return new Promise((resolve) => signal.addEventListener("abort", () => resolve(null), { once: true }));
 }
 
+/** In this very process: the pool's storage is a disk of this machine. */
+function localStorage({ root }: UpPlan): CallStorage {
+  return storageInProcess({ sharedRoot: root, allowedSymlinkTargets: [] }).call;
+}
+
 function startPool(
   plan: UpPlan,
   places: Places,
@@ -151,8 +161,7 @@ function startPool(
   return startLocalPool(
     {
       cluster: CLUSTER,
-      // In this very process: the pool's storage is a disk of this machine.
-      headFiles: headFiles(storageInProcess({ sharedRoot: plan.root, allowedSymlinkTargets: [] }).call, CLUSTER, ownTrust(null), clock),
+      headFiles: headFiles(localStorage(plan), CLUSTER, ownTrust(null), clock),
       stateDir: places.stateDir,
       python: plan.python,
       tempRoot: "/tmp",
