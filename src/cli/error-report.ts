@@ -16,7 +16,7 @@ const ADVICE: { readonly [code in ProblemCode]?: string } = {
   user_disabled: "ask the operator of the pool to enable you",
   admin_required: "only the admin may do this; `verlpool whoami` says who you are",
   scope_required: "this token may only read; ask the operator for one of scope full",
-  user_exists: "ids are never used again; choose another one, or see `verlpool user list`",
+  user_exists: "choose another id, or see `verlpool user list`",
   unsupported_verl: "`verlpool profiles` lists the verl versions that can be run",
   unknown_profile: "`verlpool profiles` lists what there is",
   pool_too_small: "`verlpool nodes` shows the pool; ask for fewer nnodes or n_gpus_per_node",

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { BUILTIN_PROFILES } from "../domain/verl/builtin-profiles.ts";
 import { DEMO_PROFILES } from "../domain/verl/demo-profiles.ts";
 import { profileId } from "../domain/verl/profile.ts";
-import { formatProfile, parseProfile, parseProfileFileName } from "./profile-file.ts";
+import { formatProfile, parseProfile, profileYaml, parseProfileFileName } from "./profile-file.ts";
 
 const GOOD = `name: grpo-7b-long
 version: 3
@@ -190,12 +190,14 @@ describe("the name of a profile file", () => {
 describe("a profile as text", () => {
   it.each(BUILTIN_PROFILES.map((profile) => [profileId(profile), profile] as const))("of %s is read back equal", (_, profile) => {
     expect(parseProfile(formatProfile(profile), null)).toEqual({ ok: true, profile });
+    expect(parseProfile(profileYaml(profile), null)).toEqual({ ok: true, profile });
   });
 
   it.each(Object.entries(DEMO_PROFILES))("of the demo's %s is read, and read back equal", (fileName, text) => {
     const result = parseProfile(text, fileName);
     if (!result.ok) throw new Error(JSON.stringify(result.errors));
     expect(parseProfile(formatProfile(result.profile), fileName)).toEqual(result);
+    expect(parseProfile(profileYaml(result.profile), fileName)).toEqual(result);
   });
 
   it("never throws on a good file with a piece of it spoilt", () => {

@@ -1,4 +1,5 @@
 /** A profile file `<name>@<version>.yaml` of the operator (docs/profiles.md): text → checked profile, or every error with its line. */
+import { stringify } from "yaml";
 import { nearest } from "../domain/verl/nearest.ts";
 import { compareVersions, profileId, verlMinor } from "../domain/verl/profile.ts";
 import type { Profile } from "../domain/verl/profile.ts";
@@ -222,9 +223,17 @@ export function parseProfile(text: Uint8Array | string, fileName: string | null)
   return { ok: true, profile };
 }
 
-/** A profile as text: JSON, which is YAML too, so `parseProfile` reads it back equal. Goes into `config/profile.json` and the API. */
-export function formatProfile(profile: Profile): string {
+function wireOf(profile: Profile): object {
   const { cpusPerGpu, cpusExtra, keepCheckpoints, settings, env, ...rest } = profile;
-  const wire = { ...rest, cpus_per_gpu: cpusPerGpu, cpus_extra: cpusExtra, keep_checkpoints: keepCheckpoints, settings, env };
-  return `${JSON.stringify(wire, null, 2)}\n`;
+  return { ...rest, cpus_per_gpu: cpusPerGpu, cpus_extra: cpusExtra, keep_checkpoints: keepCheckpoints, settings, env };
+}
+
+/** A profile as JSON, which is YAML too, so `parseProfile` reads it back equal. Goes into `config/profile.json`. */
+export function formatProfile(profile: Profile): string {
+  return `${JSON.stringify(wireOf(profile), null, 2)}\n`;
+}
+
+/** A profile as people write one; `parseProfile` reads it back equal. What the API shows, and what a copy with another name begins from. */
+export function profileYaml(profile: Profile): string {
+  return stringify(wireOf(profile), { lineWidth: 0, aliasDuplicateObjects: false, blockQuote: false });
 }

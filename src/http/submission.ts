@@ -10,7 +10,8 @@ import { parseLabels } from "./labels.ts";
 /** Who the task belongs to: the caller, or, for the admin, the user named by `?user=`. */
 function ownerOf(principal: Principal, user: string | undefined): string {
   if (principal.kind === "user") return principal.userId;
-  if (user === undefined) throw new AppError("bad_parameter", "the admin submits on behalf of a user: add ?user=<id>");
+  if (user === undefined)
+    throw new AppError("bad_parameter", "the admin submits on behalf of a user: say for whom with ?user=<id> (verlpool submit --user)");
   return user;
 }
 

@@ -1,5 +1,5 @@
 /** Profiles and commands: domain/verl over the operator's profile files on shared storage. */
-import { formatProfile, parseProfile } from "../contract/profile-file.ts";
+import { formatProfile, parseProfile, profileYaml } from "../contract/profile-file.ts";
 import type { ProfileFile } from "../storage/profile-files.ts";
 import type { CommandSource } from "../control/command-source.ts";
 import type { Clock, CommonFiles, Log } from "../control/ports.ts";
@@ -136,7 +136,7 @@ export function commandSource(
         exclusive: profile.exclusive,
         description: profile.description,
         builtin: BUILTIN_PROFILES.includes(profile),
-        text: formatProfile(profile),
+        text: profileYaml(profile),
       })),
   };
 }

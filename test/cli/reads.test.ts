@@ -423,7 +423,7 @@ test("nodes of all pages are one table and one object", async () => {
   });
 });
 
-test("nodes NODE shows all that is known of one, and a name that nobody has is a usage error", async () => {
+test("nodes NODE shows all that is known of one, and a name that nobody has is an error, as a task that is not there", async () => {
   const head = { state: "up", epoch: null, session: null, address: null, since: null, text: null };
   const gpu = { index: 2, uuid: "GPU-7f", name: "NVIDIA H100", utilization_percent: 97, memory_used_mib: 70_000, memory_total_mib: 81_559 };
   const node = {
@@ -458,7 +458,7 @@ test("nodes NODE shows all that is known of one, and a name that nobody has is a
   await table.run("nodes");
   expect(table.stdout()).toMatch(/GPUS FREE +GPU USE +CPUS FREE[^]*0\/4 +74 %, \?\/159 GiB +0\/8/);
   const missing = cliWorld({ routes: { listNodes: { json: { head, nodes: [node], next_cursor: null } } } });
-  expect(await missing.run("nodes", "w-3")).toBe(2);
+  expect(await missing.run("nodes", "w-3")).toBe(1);
 });
 
 test("node cordon sends its reason, and asks for one", async () => {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { NodesWire, NodeWire } from "../../contract/nodes.ts";
-import { usageError } from "../problem-error.ts";
+import { CliError, EXIT } from "../problem-error.ts";
 import { paintState, relativeTime, table } from "../output.ts";
 import { allPages, joinedRaw } from "../pages.ts";
 import { type Session, widthOf } from "../session.ts";
@@ -48,7 +48,8 @@ function detail(session: Session, node: NodeWire): string {
 async function runOneNode(session: Session, name: string, json: boolean): Promise<number> {
   const pages = await allPages(await session.api(), "listNodes");
   const node = pages.flatMap((page) => page.value.nodes).find((one) => one.node === name);
-  if (node === undefined) throw usageError(`no node ${visible(name)} has ever been seen; verlpool nodes lists them`);
+  if (node === undefined)
+    throw new CliError("not_found", `no node ${visible(name)} has ever been seen`, EXIT.error, ["verlpool nodes lists them"]);
   if (json) await session.printJson(JSON.stringify(node));
   else await session.print(detail(session, node));
   return 0;
