@@ -176,4 +176,6 @@ export const FRAGMENTS: readonly (readonly [label: string, log: string])[] = [
     "unknown",
     "requests.exceptions.ConnectionError: HTTPConnectionPool(host='tools', port=8080): Max retries exceeded (Caused by NewConnectionError: [Errno 111] Connection refused')",
   ],
+  ["shm_too_small", "RuntimeError: DataLoader worker (pid 13) is killed by signal: Bus error."],
+  ["host_oom", "RuntimeError: DataLoader worker (pid 4161) is killed by signal: Killed."],
 ];

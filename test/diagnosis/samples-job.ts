@@ -83,6 +83,13 @@ KeyError: 'qwen9_moe'`,
     not: `  File "/code/verl/utils/dataset/rl_dataset.py", line 100, in __getitem__
 KeyError: 'qwen9_moe'`,
   },
+  "weight-unknown-to-engine": {
+    from: "vLLM 0.11 model loader under verl's weight sync",
+    log: `  File "/opt/env/lib/python3.12/site-packages/vllm/model_executor/models/qwen3_moe.py", line 361, in load_weights
+KeyError: 'layers.13.mlp.experts.down_proj.weight'`,
+    not: `  File "/code/verl/utils/model.py", line 361, in convert
+KeyError: 'layers.13.mlp.down_proj.weight'`,
+  },
   "attribute-missing": {
     from: "verl on another vLLM",
     log: `  File "/code/verl/workers/rollout/vllm_rollout/vllm_async_server.py", line 300, in launch_server

@@ -138,6 +138,16 @@ export const SOFTWARE: readonly Rule[] = [
     fix: `Install the version that the model's page names, or take a model that this one knows. ${INSTALL}`,
   },
   {
+    id: "weight-unknown-to-engine",
+    label: "version_mismatch",
+    strength: "symptom",
+    needles: ["keyerror: "],
+    pattern: /^KeyError: ['"](?<weight>[\w.]{1,200}(?:[._]weight|\.bias|\.lora_[AB]|\.qweight|\.scales))['"]?$/,
+    frames: /load_weights|weight_loader|update_weights|load_fused_expert|model_executor|[\\/]vllm[\\/]|[\\/]sglang[\\/]/,
+    why: "The generation engine has no place for the weight {weight} that the trainer (or the model's files) gave it.",
+    fix: `The engine's version names this model's weights in another way: use the versions of verl, transformers and vllm / sglang that belong together for this model. With LoRA, check that its target modules are ones the engine takes. ${INSTALL}`,
+  },
+  {
     id: "attribute-missing",
     label: "version_mismatch",
     strength: "symptom",

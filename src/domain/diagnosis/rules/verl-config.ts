@@ -98,10 +98,10 @@ export const VERL_CONFIG: readonly Rule[] = [
       "zerodivisionerror",
     ],
     pattern:
-      /(?<what>[\w./*() =-]{0,160}?)\s?(?:must|should|needs? to|has to|is not|isn't|not|be) (?:be )?(?:evenly )?divisible by|only support equal chunk\. Got size of DataProto (?<size>\d+) and chunk (?<parts>\d+)|ppo_mini_batch_size \d+ should be larger than 0 after normalization|(?:mini_?|micro_?)?[Bb]atch[_ ]?size[\w ]{0,40}:? ?\d* ?(?:should|must|has to) be (?:larger|greater) than 0|not divisible by|must be a divisor of|not a (?:whole )?multiple of|(?:must|should|to) be (?:a )?(?:positive )?multiple of|integer (?:division or )?modulo by zero|^ZeroDivisionError\b|split_size must (?:be a divisor|sum up)|is not equal to micro_batch_per_gpu \*|assert \(?[^\n]{0,160}% [^\n]{0,160}== ?0|^(?:AssertionError: )?\(?\d+(?: % |%)\d+\)? ?!= 0|Cannot split .{0,60}evenly|real_train_batch_size \(\d+\)|Total number of attention heads \(\d+\) must be divisible/,
+      /(?<what>[\w./*() =-]{0,160}?\s?(?:must|should|needs? to|has to|is not|isn't|not|be) (?:be )?(?:evenly )?divisible by(?: [^\n]{0,80})?)|(?<what2>only support equal chunk\. Got size of DataProto \d+ and chunk \d+)|(?<what3>ppo_mini_batch_size \d+ should be larger than 0 after normalization)|(?:mini_?|micro_?)?[Bb]atch[_ ]?size[\w ]{0,40}:? ?\d* ?(?:should|must|has to) be (?:larger|greater) than 0|not divisible by|must be a divisor of|not a (?:whole )?multiple of|(?:must|should|to) be (?:a )?(?:positive )?multiple of|integer (?:division or )?modulo by zero|^ZeroDivisionError\b|split_size must (?:be a divisor|sum up)|is not equal to micro_batch_per_gpu \*|assert \(?[^\n]{0,160}% [^\n]{0,160}== ?0|^(?:AssertionError: )?\(?\d+(?: % |%)\d+\)? ?!= 0|Cannot split .{0,60}evenly|real_train_batch_size \(\d+\)|Total number of attention heads \(\d+\) must be divisible/,
     notFrames: /reward_score|reward_manager|reward_loop|compute_score|rl_dataset|[\\/]rewards?[\\/]|in \w*reward\w*\b/,
     elseToo: true,
-    why: "Sizes do not divide, or become zero: {what|see the line}.",
+    why: "Sizes do not divide, or become zero ({what|see the line}).",
     fix: "Choose them so that train_batch_size × rollout.n divides by the number of GPUs, and ppo_mini_batch_size × rollout.n / GPUs divides by the micro batch and is at least 1; tensor parallelism must divide GPUs and attention heads. Change n_gpus_per_node × nnodes, or take a profile whose batches fit.",
   },
   {
