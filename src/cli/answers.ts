@@ -1,6 +1,6 @@
 /** What each route answers, as types. The values are checked by the shapes of the route table; this names what comes out. */
 import type { z } from "zod";
-import type { ArtifactsWire } from "../contract/artifacts.ts";
+import type { ArtifactsWire, ExportWire } from "../contract/artifacts.ts";
 import type { CatalogWire } from "../contract/catalog.ts";
 import type { PlanWire } from "../contract/plan.ts";
 import type { CurvesWire, WhyWire } from "../contract/insight.ts";
@@ -36,6 +36,9 @@ export type JsonAnswers = {
   readonly prioritizeTask: r.TaskWire;
   readonly requeueTask: r.TaskWire;
   readonly retryTask: r.CreatedTaskWire;
+  readonly exportTask: ExportWire;
+  readonly keepTask: r.TaskWire;
+  readonly unkeepTask: r.TaskWire;
   readonly readCurves: CurvesWire;
   readonly explainTask: WhyWire;
   readonly listArtifacts: ArtifactsWire;

@@ -63,6 +63,20 @@ export const nodeFiles: CliFiles = {
     }
     await rename(temporary, path);
   },
+  writeParts: async (path, parts) => {
+    await mkdir(dirname(path), { recursive: true });
+    const temporary = `${path}.part`;
+    await rm(temporary, { force: true });
+    try {
+      await using file = await open(temporary, "wx");
+      for await (const part of parts) await file.writeFile(part);
+      await file.sync();
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await rename(temporary, path);
+  },
   remove: (path) =>
     orAbsent(
       rm(path).then(() => true),

@@ -12,6 +12,7 @@ import { addDatabase } from "./commands/database.ts";
 import { addDiff } from "./commands/diff.ts";
 import { addDiagnose } from "./commands/diagnose.ts";
 import { addDoctor } from "./commands/doctor.ts";
+import { addExport } from "./commands/export.ts";
 import { addEvents } from "./commands/events.ts";
 import type { Bind } from "./commands/leaf.ts";
 import { addHead } from "./commands/head.ts";
@@ -79,6 +80,7 @@ export function buildProgram(bind: Bind, version: string, width: number, written
     addLogs,
     addCurves,
     addArtifacts,
+    addExport,
     addDiff,
     addEvents,
     addWait,

@@ -27,6 +27,8 @@ export type CliFiles = {
   readonly list: (directory: string) => Promise<readonly string[]>;
   /** Replaces the file whole, mode 0600, in a directory of mode 0700. */
   readonly writePrivate: (path: string, text: string) => Promise<void>;
+  /** Writes a file of parts as they come; it has its name once it is whole. */
+  readonly writeParts: (path: string, parts: AsyncIterable<Uint8Array>) => Promise<void>;
   /** Whether there was one to remove. */
   readonly remove: (path: string) => Promise<boolean>;
 };

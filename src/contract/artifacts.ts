@@ -1,6 +1,7 @@
 /** What a task left on shared storage, on the wire. */
 import { z } from "zod";
 import type { Artifacts } from "../domain/artifact.ts";
+import type { ExportAnswer } from "../domain/export.ts";
 
 export const ArtifactsWire = z
   .object({
@@ -29,6 +30,30 @@ export const ArtifactsWire = z
   })
   .meta({ id: "Artifacts" });
 export type ArtifactsWire = z.infer<typeof ArtifactsWire>;
+
+export const ExportWire = z
+  .object({
+    submission_id: z.string().meta({ description: "The attempt that saved the checkpoint" }),
+    step: z.int(),
+    location: z.string().meta({ description: "Canonical folder, there now or once the task has SUCCEEDED" }),
+    task: z
+      .object({ task_id: z.string(), state: z.string() })
+      .nullable()
+      .meta({ description: "The task that makes it; null = it is there" }),
+    notes: z.array(z.string()).meta({ description: "Newer checkpoints that were passed over" }),
+  })
+  .meta({ id: "Export" });
+export type ExportWire = z.infer<typeof ExportWire>;
+
+export function renderExport({ submissionId, step, location, task, notes }: ExportAnswer): ExportWire {
+  return {
+    submission_id: submissionId,
+    step,
+    location,
+    task: task === null ? null : { task_id: task.taskId, state: task.state },
+    notes: [...notes],
+  };
+}
 
 export function renderArtifacts({ rows, truncated, goneAttempts }: Artifacts): ArtifactsWire {
   return {

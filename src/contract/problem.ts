@@ -20,6 +20,7 @@ export const PROBLEMS = {
   request_timeout: { status: 408, title: "The request took too long to arrive", exit: 1 },
   user_exists: { status: 409, title: "The user exists", exit: 1 },
   wrong_state: { status: 409, title: "Not possible in this state", exit: 1 },
+  files_gone: { status: 410, title: "The files were removed", exit: 1 },
   too_large: { status: 413, title: "The body is too large", exit: 1 },
   unsupported_media_type: { status: 415, title: "Unsupported media type", exit: 1 },
   preflight_failed: { status: 422, title: "The task would fail", exit: 1 },

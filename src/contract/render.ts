@@ -136,6 +136,9 @@ export function renderTaskSummary(task: Task, attempt: Attempt | null, estimate:
     cancel_requested: task.cancelRequestedAt !== null,
     requeue: task.requeue === null ? null : { requested_at: instant(task.requeue.at), now: task.requeue.now, hold: task.requeue.hold },
     retry_of: task.retryOf,
+    export_of: task.exportOf === null ? null : { submission_id: task.exportOf.submissionId, step: task.exportOf.step },
+    kept: task.kept,
+    files_gone_at: maybeInstant(task.filesGoneAt),
     waiting: renderWaiting(task.waiting),
     estimate: renderEstimate(estimate),
     progress:

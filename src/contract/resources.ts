@@ -103,6 +103,12 @@ const taskFields = {
     .nullable()
     .meta({ description: "Asked for and not yet done" }),
   retry_of: z.string().nullable().meta({ description: "The ended task that this one is a retry of" }),
+  export_of: z
+    .object({ submission_id: z.string(), step: z.int() })
+    .nullable()
+    .meta({ description: "The checkpoint that this task merges into a Hugging Face folder, instead of training" }),
+  kept: z.boolean().meta({ description: "Its files are kept from retention" }),
+  files_gone_at: Instant.nullable().meta({ description: "Since when retention has given up its files" }),
   waiting: WaitingWire.nullable(),
   estimate: EstimateWire.nullable(),
   progress: ProgressWire.nullable(),

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { AUDIT_ACTIONS } from "../domain/audit.ts";
 import { MAX_PATTERN_CHARS } from "../domain/line-pattern.ts";
 import type { ProblemCode } from "./problem.ts";
-import { ArtifactsWire } from "./artifacts.ts";
+import { ArtifactsWire, ExportWire } from "./artifacts.ts";
 import { CatalogWire } from "./catalog.ts";
 import { PlanWire } from "./plan.ts";
 import { CurvesWire, WhyWire } from "./insight.ts";
@@ -424,6 +424,41 @@ export const ROUTES = {
       "wrong_state",
     ],
   },
+  exportTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:export",
+    access: "user",
+    summary: "Merge a checkpoint into a Hugging Face folder, by a task of its own; idempotent",
+    query: z.strictObject({
+      step: whole(1, 999_999_999).optional().meta({ description: "Not the newest complete checkpoint, but this one" }),
+    }),
+    body: null,
+    status: 200,
+    answer: json(ExportWire),
+    errors: ["wrong_state", "files_gone", "unknown_profile", "unsupported_verl", "user_limit", "storage_unavailable"],
+  },
+  keepTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:keep",
+    access: "user",
+    summary: "Keep the files of a task from retention; idempotent",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: ["files_gone"],
+  },
+  unkeepTask: {
+    method: "POST",
+    path: "/api/v2/tasks/{task_id}:unkeep",
+    access: "user",
+    summary: "Leave the files of a task to retention again; idempotent",
+    query: none,
+    body: null,
+    status: 200,
+    answer: json(r.TaskWire),
+    errors: [],
+  },
   prioritizeTask: {
     method: "POST",
     path: "/api/v2/tasks/{task_id}:prioritize",
@@ -461,7 +496,7 @@ export const ROUTES = {
     body: null,
     status: 200,
     answer: { kind: "sse-or-text" },
-    errors: ["storage_unavailable"],
+    errors: ["files_gone", "storage_unavailable"],
   },
   listArtifacts: {
     method: "GET",
@@ -478,12 +513,12 @@ export const ROUTES = {
     method: "GET",
     path: "/api/v2/tasks/{task_id}/artifacts/{path}",
     access: "user",
-    summary: "One file of at most 8 MiB, as bytes; path as listed",
-    query: none,
+    summary: "One file of at most 8 MiB as bytes, or with offset a part of any file; path as listed",
+    query: z.strictObject({ offset: whole(0).optional().meta({ description: "From this byte on, at most 8 MiB of it" }) }),
     body: null,
     status: 200,
     answer: { kind: "text" },
-    errors: ["not_found", "storage_unavailable"],
+    errors: ["files_gone", "not_found", "storage_unavailable"],
   },
   readCurves: {
     method: "GET",
@@ -501,7 +536,7 @@ export const ROUTES = {
     body: null,
     status: 200,
     answer: json(CurvesWire),
-    errors: ["storage_unavailable"],
+    errors: ["files_gone", "storage_unavailable"],
   },
   explainTask: {
     method: "GET",

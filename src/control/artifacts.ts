@@ -72,18 +72,19 @@ function attemptName(attempt: number): string {
 
 const ID = /^a(\d{2,6})\/(.+)$/s;
 
-/** One small file. Throws not_found for what is not there, bad_parameter for what can't be sent. */
+/** One small file, or with `offset` a part of any. Throws not_found for what is not there, bad_parameter for what can't be sent. */
 export async function readArtifact(
   deps: ArtifactDeps,
   task: Task,
   id: string,
+  offset: number | null = null,
 ): Promise<{ readonly name: string; readonly bytes: Uint8Array }> {
   const match = ID.exec(id);
   const attempt = (await deps.store.tasks.attempts(task.taskId)).find((one) => one.attempt === Number(match?.[1]));
   const path = match?.[2] ?? "";
   if (attempt === undefined || artifactKind(path) === "other")
     throw new AppError("not_found", `the task has no artifact ${JSON.stringify(id)}`);
-  const read = await deps.artifacts.read(task.userId, attempt.submissionId, path, MAX_DOWNLOAD_BYTES);
+  const read = await deps.artifacts.read(task.userId, attempt.submissionId, path, MAX_DOWNLOAD_BYTES, offset);
   const location = `${jobDir(task.userId, attempt.submissionId)}/${path}`;
   switch (read.kind) {
     case "read":
@@ -93,6 +94,9 @@ export async function readArtifact(
     case "directory":
       throw new AppError("bad_parameter", `${id} is a folder; it lies at ${location}`);
     case "too_large":
-      throw new AppError("bad_parameter", `${id} has ${read.size} bytes, the most sent is ${MAX_DOWNLOAD_BYTES}; copy it from ${location}`);
+      throw new AppError(
+        "bad_parameter",
+        `${id} has ${read.size} bytes, the most sent at once is ${MAX_DOWNLOAD_BYTES}; ask for parts with offset, or copy it from ${location}`,
+      );
   }
 }

@@ -4,6 +4,7 @@ import type { AuditAction, AuditEntry } from "../domain/audit.ts";
 import { isTerminal, isWaiting, type TaskAction, whyNot } from "../domain/task-state.ts";
 import type { NewTaskEvent, Requeue, Task } from "../domain/types.ts";
 import { type Caller, taskAudit } from "./audit.ts";
+import { checkFiles } from "./files-gone.ts";
 import type { Clock, Store, TaskChange } from "./ports.ts";
 
 export type ChangeDeps = { readonly store: Store; readonly clock: Clock };
@@ -89,6 +90,16 @@ export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promi
   });
 }
 
+/** `wanted`: retention leaves its files alone, for as long as it is so. Throws files_gone where that comes too late. */
+export function keepTask(deps: ChangeDeps, taskId: string, wanted: boolean, by: Caller): Promise<Task> {
+  return changeTask(deps, taskId, by, wanted ? "task.keep" : "task.unkeep", (task) => {
+    if (wanted) checkFiles(task);
+    if (task.kept === wanted) return null;
+    const text = wanted ? "its files are kept from retention" : "its files are left to retention";
+    return { patch: { kept: wanted }, events: [event(by.actor, "alert", wanted ? "keep" : "unkeep", text)] };
+  });
+}
+
 /**
  * Durable intent to bring a live task back to the queue, with its place in it: after its next complete checkpoint, or at once. A waiting task is
  * there already; `hold` holds it. Asked again, it can only become sooner, or held.
@@ -96,6 +107,7 @@ export function releaseTask(deps: ChangeDeps, taskId: string, by: Caller): Promi
 export function requeueTask(deps: ChangeDeps, taskId: string, { now, hold }: Pick<Requeue, "now" | "hold">, by: Caller): Promise<Task> {
   return changeTask(deps, taskId, by, "task.requeue", (task) => {
     checked("requeue", task);
+    if (task.exportOf !== null) throw new AppError("wrong_state", "an export saves nothing on its way; cancel it and export again");
     if (isWaiting(task.state)) return hold && !task.held ? held(by.actor, task) : null;
     if (!now && task.spec.saveFreq === -1) {
       throw new AppError(

@@ -36,7 +36,7 @@ export type CommandSource = {
   /** Chooses by name, or the built-in one of the workload and verl version. Throws AppError unknown_profile or unsupported_verl. */
   readonly choose: (spec: TaskSpec, profileName: string | null) => Promise<ProfileChoice>;
   readonly build: (
-    task: Pick<Task, "taskId" | "userId" | "spec" | "profile">,
+    task: Pick<Task, "taskId" | "userId" | "spec" | "profile" | "exportOf">,
     submissionId: string,
     attempt: number,
     raySession: string | null,

@@ -46,7 +46,8 @@ export function forecaster(deps: ForecastDeps): Forecast {
 async function forecast(deps: ForecastDeps, extra: NewTask | null): Promise<ReadonlyMap<string, Estimate>> {
   const { head, nodes } = deps.view();
   if (head?.kind !== "up" || nodes === null) return new Map();
-  const known = await deps.store.tasks.listOpen();
+  // An export takes no GPU and nobody's place.
+  const known = (await deps.store.tasks.listOpen()).filter((task) => task.exportOf === null);
   const open = extra === null ? known : [...known, queuedLast(extra, known)];
   if (open.length === 0) return new Map();
   const attempts = await deps.store.tasks.latestAttempts(open.filter((task) => isLive(task.state)).map((task) => task.taskId));
@@ -85,6 +86,8 @@ export function queuedLast(task: NewTask, open: readonly Task[]): Task {
     cancelRequestedAt: null,
     cancelActor: null,
     requeue: null,
+    kept: false,
+    filesGoneAt: null,
     waiting: null,
     failure: null,
     progress: null,
@@ -147,7 +150,7 @@ async function durations(store: Store, open: readonly Task[]): Promise<ReadonlyM
   for (const workload of new Set(open.map((task) => task.workload))) {
     const { rows } = await store.tasks.list({ userId: null, states: ["SUCCEEDED"], workload, labels: {} }, null, LOOKED_AT);
     for (const task of rows) {
-      if (task.startedAt === null || task.endedAt === null) continue;
+      if (task.startedAt === null || task.endedAt === null || task.exportOf !== null) continue;
       const kind = kindOf(task);
       out.set(kind, [...(out.get(kind) ?? []), task.endedAt - task.startedAt]);
     }

@@ -67,7 +67,7 @@ export function insightWatch(deps: WatchDeps): InsightWatch {
 
   const once = async (): Promise<void> => {
     if (!deps.leads()) return;
-    const running = (await deps.store.tasks.listOpen()).filter(({ state }) => state === "RUNNING");
+    const running = (await deps.store.tasks.listOpen()).filter(({ state, exportOf }) => state === "RUNNING" && exportOf === null);
     for (const task of running) {
       try {
         await look(task);

@@ -10,7 +10,8 @@ import { TOTAL_STEPS_PATTERN, totalSteps } from "../domain/insight/total-steps.t
 import type { Attempt, Task } from "../domain/types.ts";
 import { linesOf } from "./file-lines.ts";
 import { markedLines } from "./marked-lines.ts";
-import type { JobFiles, LogFiles, Store } from "./ports.ts";
+import type { LogFiles } from "./file-ports.ts";
+import type { JobFiles, Store } from "./ports.ts";
 
 export type InsightDeps = { readonly store: Store; readonly files: JobFiles; readonly logs: LogFiles };
 

@@ -1,7 +1,7 @@
 /** A diagnosis costs a read of megabytes; the log of an attempt that has ended does not change. */
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { Attempt } from "../domain/types.ts";
-import type { LogFiles } from "./ports.ts";
+import type { LogFiles } from "./file-ports.ts";
 
 export type DiagnosisOf = (attempt: Attempt) => Promise<Diagnosis>;
 

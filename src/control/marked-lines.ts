@@ -1,4 +1,4 @@
-import type { LogScan } from "./ports.ts";
+import type { LogScan } from "./file-ports.ts";
 
 export type MarkedLine = { readonly bytes: Uint8Array; readonly offset: number; readonly end: number };
 

@@ -1,10 +1,7 @@
 /** What the use cases need from the world. Adapters in store/, storage/ and ray/ implement these; only main/ composes them. */
 import type { AuditEntry, AuditFilter, AuditPlace, AuditRow } from "../domain/audit.ts";
-import type { Catalog } from "../domain/catalog.ts";
 import type { Checkpoints, CheckpointShape } from "../domain/checkpoint.ts";
-import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { UseKey, UseSum } from "../domain/held-time.ts";
-import type { FileTime } from "../domain/insight/pace.ts";
 import type {
   Attempt,
   AttemptFiles,
@@ -22,7 +19,6 @@ import type {
   StopWhy,
   Task,
   TaskEvent,
-  TaskSpec,
   TaskState,
   Token,
   UseMarks,
@@ -31,7 +27,6 @@ import type {
   Waiting,
   Workload,
 } from "../domain/types.ts";
-import type { PathCheck, TrainingInputs } from "../domain/preflight.ts";
 import type { UsageRow } from "../domain/usage.ts";
 import type { NodeStore } from "./node-ports.ts";
 
@@ -81,6 +76,8 @@ export type TaskPatch = {
   readonly cancelRequestedAt?: number | null;
   readonly cancelActor?: string | null;
   readonly requeue?: Task["requeue"];
+  readonly kept?: boolean;
+  readonly filesGoneAt?: number | null;
 };
 
 export type AttemptPatch = {
@@ -113,6 +110,8 @@ export type NewTask = Omit<
   | "cancelRequestedAt"
   | "cancelActor"
   | "requeue"
+  | "kept"
+  | "filesGoneAt"
   | "startedAt"
   | "endedAt"
   | "nextRunAt"
@@ -341,48 +340,15 @@ export type JobFiles = {
   /** Complete lines of logs/metrics.jsonl from `offset`; `end` is the offset after the last complete line. */
   readonly readMetrics: (userId: string, submissionId: string, offset: number) => Promise<LogRange>;
   /** The newest complete checkpoint that the attempt itself saved. Throws for every doubt: a run must not start anew for one. */
-  readonly checkpoints: (userId: string, submissionId: string, shape: CheckpointShape) => Promise<CheckpointReading>;
+  readonly checkpoints: (
+    userId: string,
+    submissionId: string,
+    shape: CheckpointShape,
+    /** Only this step is looked at; null = the newest is looked for. */
+    only?: number | null,
+  ) => Promise<CheckpointReading>;
   /** Writes and fsyncs a probe to the same storage; throws when it does not answer. */
   readonly probe: () => Promise<void>;
-};
-
-/** `marks`: for each line in `bytes` its place in the file and its length, one after another. */
-export type LogScan = LogRange & { readonly marks: readonly number[] };
-
-export type LogPlace = { readonly start: number; readonly size: number };
-
-/** What logs tell beyond their bytes; every call has a deadline and throws StorageTrouble. A missing log is an empty one. */
-export type LogFiles = {
-  /** Where the last lines begin, or what was written after an instant (`since`, epoch ms; to 5 s, and rather too early than too late). */
-  readonly seek: (
-    userId: string,
-    submissionId: string,
-    from: { readonly lines: number; readonly maxBytes: number } | { readonly since: number },
-  ) => Promise<LogPlace>;
-  /** Lines that match `pattern` (domain/line-pattern.ts) from `offset` on, at most 1 MiB of them; one call reads a bounded part. Go on at `end`. */
-  readonly scan: (
-    userId: string,
-    submissionId: string,
-    request: { readonly pattern: string; readonly offset: number; readonly maxLines: number; readonly lastLine: boolean },
-  ) => Promise<LogScan>;
-  /** How far the files had grown when, newest last; [] where no launcher wrote it. */
-  readonly times: (userId: string, submissionId: string) => Promise<readonly FileTime[]>;
-  readonly diagnose: (userId: string, submissionId: string, rayMessage: string) => Promise<Diagnosis>;
-};
-
-/** What stands under /private/common, looked at when a task is submitted. Paths are canonical. */
-export type CommonFiles = {
-  readonly check: (path: string, expect: "file" | "directory") => Promise<PathCheck>;
-  /** The text of `verl/version/version` under a code tree; null = not there. */
-  readonly verlVersion: (codePath: string) => Promise<string | null>;
-  /** Whether hf repo `id` lies in the offline cache; `unknown` where storage does not answer. */
-  /** Rejects with StorageTrouble. */
-  readonly catalog: () => Promise<Catalog>;
-  /** `unknown`: storage did not answer in time; why. */
-  readonly inputs: (
-    paths: Pick<TaskSpec, "codePath" | "modelId" | "trainFile" | "valFile">,
-  ) => Promise<TrainingInputs | { readonly unknown: string }>;
-  readonly hasModel: (id: string) => Promise<"there" | "missing" | "unknown">;
 };
 
 // ---------------------------------------------------------------- ray

@@ -3,7 +3,8 @@ import { AppError } from "../domain/app-error.ts";
 import { linePattern } from "../domain/line-pattern.ts";
 import type { Attempt, Task } from "../domain/types.ts";
 import { matchingLines } from "./matching-lines.ts";
-import type { Clock, JobFiles, LogFiles, LogRange, Store } from "./ports.ts";
+import type { LogFiles } from "./file-ports.ts";
+import type { Clock, JobFiles, LogRange, Store } from "./ports.ts";
 
 export const MAX_LOG_BYTES = 1_048_576;
 const MAX_LINES = 10_000;

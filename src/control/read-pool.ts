@@ -44,10 +44,15 @@ function idleNotes(open: readonly Task[], waiting: number, holds: readonly Hold[
   if (nodes === null || waiting === 0) return [];
   const total = nodes.reduce((sum, node) => sum + node.gpusTotal, 0);
   const idle = freeCapacity(nodes, holds).reduce((sum, node) => sum + node.gpus, 0);
-  if (open.length - waiting < maxRunningTasks || idle === 0) return [];
+  if (runningOf(open) < maxRunningTasks || idle === 0) return [];
   return [
     `${idle} of ${total} GPUs idle; ${waiting === 1 ? "1 task waits" : `${waiting} tasks wait`} on max_running_tasks=${maxRunningTasks}`,
   ];
+}
+
+/** Those that hold a running slot: an export holds none. */
+function runningOf(open: readonly Task[]): number {
+  return open.filter(({ state, exportOf }) => !isWaiting(state) && exportOf === null).length;
 }
 
 export async function liveHolds(store: Store, open: readonly Task[]): Promise<readonly Hold[]> {
@@ -65,13 +70,12 @@ export type Fit = {
 /** Whether and where a planned task would fit, and its place in the queue behind those that would start before it. */
 export async function fitOf(store: Store, task: NewTask, { nodes, maxRunningTasks, order }: PoolView): Promise<Fit> {
   const open = await store.tasks.listOpen();
-  const waiting = open.filter(({ state }) => isWaiting(state)).length;
   const planned = queuedLast(task, open);
   const position = inOrder([...open, planned], order).indexOf(planned) + 1;
   if (nodes === null) return { verdict: "unknown", perNode: [], position };
   const free = freeCapacity(nodes, await liveHolds(store, open));
   const perNode = nodeFits(task.needs, free);
   const fits = perNode.filter((node) => node.fits).length >= task.needs.nodes;
-  if (fits) return { verdict: position === 1 && open.length - waiting < maxRunningTasks ? "now" : "later", perNode, position };
+  if (fits) return { verdict: position === 1 && runningOf(open) < maxRunningTasks ? "now" : "later", perNode, position };
   return { verdict: whyNoCapacity(task.needs, free).code === "impossible_now" ? "impossible" : "later", perNode, position };
 }

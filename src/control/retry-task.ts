@@ -24,6 +24,8 @@ export async function retryTask(
 ): Promise<SubmitAnswer> {
   const problem = whyNot("retry", old);
   if (problem !== null) throw new AppError("wrong_state", problem);
+  if (old.exportOf !== null)
+    throw new AppError("wrong_state", "an export is not retried; export the task it is of again: `verlpool export`");
   const owner = await deps.store.users.getUser(old.userId);
   const submission = submissionOf(old, options, by, owner?.limits ?? null, deps.clock.now());
   const admitted = await admit(deps, submission);

@@ -14,7 +14,8 @@ import {
 import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
-import type { Clock, CommonFiles, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, Store } from "./ports.ts";
+import type { CommonFiles } from "./file-ports.ts";
+import type { Clock, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, Store } from "./ports.ts";
 
 export type Warning = { readonly code: string; readonly field: string | null; readonly text: string };
 
@@ -231,6 +232,7 @@ export function newTask(
     maxRuntimeMs,
     retryOf: retry?.taskId ?? null,
     fromScratch: retry?.fromScratch ?? false,
+    exportOf: null,
     createdAt,
   };
 }
@@ -296,7 +298,7 @@ function retryReason({ taskId, fromScratch }: RetryOf): NonNullable<NewTaskEvent
 }
 
 /** A queue may have moved in a minute; a limit of 0 stands until somebody changes it, which is worth a look an hour. */
-function retryInMs({ value, freeInMs }: LimitReached): number {
+export function retryInMs({ value, freeInMs }: LimitReached): number {
   return freeInMs ?? (value === 0 ? 3_600_000 : 60_000);
 }
 

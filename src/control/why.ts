@@ -8,6 +8,7 @@ import { whatHelps } from "../domain/insight/sooner.ts";
 import { headlineKeys } from "../domain/insight/training-log.ts";
 import { isLive, isTerminal, isWaiting } from "../domain/task-state.ts";
 import type { Attempt, Failure, Task, TaskEvent } from "../domain/types.ts";
+import { goneText } from "./files-gone.ts";
 import type { Forecast } from "./forecast.ts";
 import type { Insight } from "./insight.ts";
 import type { DiagnosisOf } from "./known-diagnoses.ts";
@@ -76,11 +77,17 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
   };
   const attempts = await deps.store.tasks.attempts(task.taskId);
   const latest = attempts.at(-1) ?? null;
-  const line = attempts.length === 0 ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
+  const gone = task.filesGoneAt !== null;
+  if (gone) notes.push(goneText(task));
+  const line =
+    attempts.length === 0 || gone ? null : await orNote("the metrics", null, async () => (await deps.insight.task(task)).line.series);
   const metric = line === null ? null : metricChange(task, line);
   const told = await readSigns(deps.store, task);
   const hasEnded = isTerminal(task.state);
-  const again = hasEnded && task.state !== "SUCCEEDED" ? await orNote("the checkpoints", null, () => whereAgain(deps, task)) : null;
+  const again =
+    hasEnded && task.state !== "SUCCEEDED" && task.exportOf === null
+      ? await orNote("the checkpoints", null, () => whereAgain(deps, task))
+      : null;
   return {
     task,
     at: deps.clock.now(),
@@ -90,13 +97,13 @@ export async function explain(deps: WhyDeps, task: Task): Promise<Why> {
       isLive(task.state) && latest !== null
         ? await orNote("the pace", null, () => runningOf(deps, task, latest, metric, told.stall?.reason?.text ?? null))
         : null,
-    failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, latest, orNote),
+    failed: task.failure === null || !hasEnded ? null : await failedOf(deps, task.failure, gone ? null : latest, orNote),
     ended: hasEnded
       ? {
           step: line?.steps.at(-1) ?? task.progress?.step ?? null,
           metric,
           checkpoint:
-            task.state === "SUCCEEDED"
+            task.state === "SUCCEEDED" && !gone
               ? await orNote("the checkpoints", null, () => newestCheckpoint(deps, task))
               : (again?.resumesFrom ?? null),
         }
@@ -152,6 +159,7 @@ async function failedOf(
 
 async function whereAgain({ store, files }: WhyDeps, task: Task): Promise<Again> {
   const nothing = { resumesFrom: null, text: "it would begin at step 0: no attempt of it left a complete checkpoint" };
+  if (task.filesGoneAt !== null) return { resumesFrom: null, text: "it would begin at step 0: its checkpoints were removed by retention" };
   if (task.attempts === 0) return nothing;
   const { from, events } = await resumePoint({ store, files }, task, task.attempts + 1);
   if (from === null) return nothing;

@@ -13,6 +13,7 @@ export type AppErrorCode =
   | "not_found"
   | "user_exists"
   | "wrong_state"
+  | "files_gone"
   | "unsupported_media_type"
   | "preflight_failed"
   | "unsupported_verl"

@@ -26,7 +26,10 @@ export type ArtifactRead =
 /** The files of a job that are its user's to see; each call throws StorageTrouble. */
 export type ArtifactFiles = {
   readonly list: (userId: string, submissionId: string) => Promise<ArtifactListing>;
-  readonly read: (userId: string, submissionId: string, path: string, maxBytes: number) => Promise<ArtifactRead>;
+  /** Whether that step of the attempt was merged into a Hugging Face folder. */
+  readonly hasExport: (userId: string, submissionId: string, step: number) => Promise<boolean>;
+  /** With `offset` the part from there on, at most `maxBytes`; without it the whole file, or too_large. */
+  readonly read: (userId: string, submissionId: string, path: string, maxBytes: number, offset: number | null) => Promise<ArtifactRead>;
 };
 
 export type Artifact = ArtifactEntry & {

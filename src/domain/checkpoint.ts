@@ -39,17 +39,18 @@ export function shapeOf({ workload, nnodes, nGpusPerNode }: Pick<TaskSpec, "work
   return { workload, ranks: nnodes * nGpusPerNode };
 }
 
-/** `tracker` is the text of latest_checkpointed_iteration.txt, or null where it can't be read. */
+/** `only`: no other step is looked at. `tracker` is the text of latest_checkpointed_iteration.txt, or null where it can't be read. */
 export function newestCheckpoint(
   names: readonly string[],
   tracker: string | null,
   shape: CheckpointShape,
   open: (step: number) => StepReader,
+  only: number | null = null,
 ): Checkpoints {
   const steps = names.flatMap((name) => stepOf(name) ?? []).toSorted((a, b) => b - a);
   const unfinished = unfinishedAbove(steps, trackedStep(tracker));
   const skipped: { step: number; why: string }[] = [];
-  for (const step of steps.slice(0, MAX_TRIES)) {
+  for (const step of steps.filter((one) => only === null || one === only).slice(0, MAX_TRIES)) {
     const why = step > unfinished.step ? unfinished.why : problemOf(open(step), shape);
     if (why === null) return { newest: step, skipped };
     skipped.push({ step, why });

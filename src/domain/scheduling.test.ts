@@ -554,3 +554,34 @@ describe("a gang that others pass", () => {
     expect(startedAt).toBe(9);
   });
 });
+
+describe("an export", () => {
+  const of = { submissionId: "mvp2-alice-sft-20260101-000000-0000abcd--a01", step: 3 };
+  const exported = (over: Partial<Task> = {}) => waiting({ exportOf: of, ...needs(1, 0, 0), ...over });
+
+  it("starts beside a training that has the only slot and every GPU, and takes no place of those that wait", () => {
+    const training = waiting({ state: "RUNNING" });
+    const next = waiting({ ...needs(1, 8) });
+    const one = exported({ priority: -100 });
+    const full = { holds: [holdOn("n1", 8, 100)], nodes: [node("n1")], settings: { ...SETTINGS, maxRunningTasks: 1 } };
+    const decisions = decide(snapshot([training, next, one], full));
+    expect(decisions).toMatchObject([
+      { kind: "hold", waiting: { code: "running_limit", details: { running: 1 } }, passed: false },
+      { kind: "launch", placement: [{ node: "n1", gpus: 0, cpus: 0 }] },
+    ]);
+    const later = decide(snapshot([exported({ state: "RUNNING" }), next], { settings: full.settings }));
+    expect(launched(later)).toEqual([next.taskId]);
+  });
+
+  it("waits for another one, for an open node, and for a queue that is not paused", () => {
+    const [first, second] = decide(snapshot([exported(), exported()]));
+    expect([first?.kind, second?.kind === "hold" ? second.waiting.code : null]).toEqual(["launch", "running_limit"]);
+    expect(waitOf(one(exported(), {}, [exported({ state: "RUNNING" })])).text).toContain("one at a time");
+    const closed = { code: "cordoned", text: "cordoned by hand" } as const;
+    const nodes = [node("n1", { closed }), node("n2", { closed })];
+    expect(one(exported(), { nodes })).toMatchObject({ kind: "hold", to: "PENDING_RESOURCES", waiting: { code: "no_capacity" } });
+    const placed = one(exported(), { nodes: [node("n1", { closed }), node("n2", { gpusUsed: 8 })] });
+    expect(placed).toMatchObject({ kind: "launch", placement: [{ node: "n2" }] });
+    expect(waitOf(one(exported(), { paused: { at: NOW, actor: "admin", reason: null } })).code).toBe("paused");
+  });
+});

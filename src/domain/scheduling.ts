@@ -6,6 +6,7 @@
 import { dueAt } from "./after-attempt.ts";
 import { freeCapacity, type Free, gpusOf, type Hold, place, take, whyNoCapacity } from "./capacity.ts";
 import { inOrder, type QueueOrder } from "./queue-order.ts";
+import { isExport, placeExport } from "./export.ts";
 import { endsBefore, type Occupant, type Reservation, reserve, withoutReserved } from "./reservation.ts";
 import type { NodeView, Pause, Placement, Task, Waiting } from "./types.ts";
 import { isWaiting } from "./task-state.ts";
@@ -57,8 +58,10 @@ export type Decision =
 /** What the tasks already decided on leave for the next one. */
 type Round = {
   readonly snapshot: Snapshot;
-  /** Live tasks, and those that this round launches. */
+  /** Live tasks that train, and those that this round launches. */
   readonly running: Task[];
+  /** An export runs, or is launched in this round. */
+  exporting: boolean;
   readonly free: Free[];
   readonly reservations: Reservation[];
   /** How many tasks wait before this one, the held ones aside. */
@@ -72,14 +75,15 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
   const soon = soonFree(snapshot);
   const round: Round = {
     snapshot,
-    running: snapshot.open.filter((task) => !isWaiting(task.state)),
+    running: snapshot.open.filter((task) => !isWaiting(task.state) && !isExport(task)),
+    exporting: snapshot.open.some((task) => !isWaiting(task.state) && isExport(task)),
     free: freeCapacity(snapshot.nodes ?? [], [...snapshot.holds, ...snapshot.ended]),
     reservations: [],
     ahead: 0,
     blocked: false,
   };
   const decisions = inOrder(snapshot.open, snapshot.order).map((task) => decideOne(task, round, soon));
-  const lastLaunch = decisions.findLastIndex((decision) => decision.kind === "launch");
+  const lastLaunch = decisions.findLastIndex((decision) => decision.kind === "launch" && !isExport(decision.task));
   return decisions.map((decision, index) =>
     decision.kind === "hold" && index < lastLaunch && isPassable(decision.waiting.code) ? { ...decision, passed: true } : decision,
   );
@@ -87,6 +91,8 @@ export function decide(snapshot: Snapshot): readonly Decision[] {
 
 function decideOne(task: Task, round: Round, soon: Free[] | null): Decision {
   const decision = startOrHold(task, round);
+  // It takes nothing that others wait for, and stands in nobody's way.
+  if (isExport(task)) return decision;
   if (decision.kind === "launch") {
     round.running.push(task);
     if (soon !== null) take(soon, decision.placement);
@@ -127,6 +133,7 @@ function startOrHold(task: Task, round: Round): Decision {
   if (snapshot.paused !== null) return queued("paused", pauseText(snapshot.paused));
   if (snapshot.nodes === null) return queued("head_lost", "Ray's head does not answer; the task starts when it is back");
   if (snapshot.storageLow !== null) return queued("storage_low", snapshot.storageLow);
+  if (isExport(task)) return startExport(task, round, queued);
   if (running.length >= settings.maxRunningTasks) {
     if (round.ahead > 0) return behind();
     return queued("running_limit", `${running.length} of at most ${settings.maxRunningTasks} running (scheduler.max_running_tasks)`, {
@@ -148,6 +155,15 @@ function startOrHold(task: Task, round: Round): Decision {
   if (inTheWay.length > 0 && place(task.needs, round.free) !== null)
     return behind("fits now, but would delay a task that others have passed for too long; what that one needs is kept for it");
   return waitForCapacity(task, round);
+}
+
+/** One at a time in the whole pool: a merge holds a model twice in the memory of a node that trains. */
+function startExport(task: Task, round: Round, queued: (code: Waiting["code"], text: string) => HoldBack): Decision {
+  if (round.exporting) return queued("running_limit", "another export runs; they run one at a time");
+  const placement = placeExport(round.free);
+  if (placement === null) return { ...queued("no_capacity", "no worker is open for it"), to: "PENDING_RESOURCES" };
+  round.exporting = true;
+  return { kind: "launch", task, placement };
 }
 
 export function pauseText({ actor, reason }: Pause): string {

@@ -112,12 +112,21 @@ export type Task = {
   readonly retryOf: string | null;
   /** A retry that leaves the checkpoints of the old task alone. */
   readonly fromScratch: boolean;
+  /** A task that merges this checkpoint into a Hugging Face folder, instead of training (ADR 6). */
+  readonly exportOf: SavedStep | null;
+  /** Its files are kept from retention, by wish. */
+  readonly kept: boolean;
+  /** Since when its job directories are given up; null = they are there. */
+  readonly filesGoneAt: number | null;
   readonly createdAt: number;
   readonly startedAt: number | null;
   readonly endedAt: number | null;
   /** Grows with every submission: the order of the queue and of lists. */
   readonly seq: number;
 };
+
+/** A checkpoint by its place. */
+export type SavedStep = { readonly submissionId: string; readonly step: number };
 
 export type Requeue = {
   readonly at: number;

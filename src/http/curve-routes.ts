@@ -1,4 +1,5 @@
 /** A task's metrics a step. */
+import { checkFiles } from "../control/files-gone.ts";
 import { getTask } from "../control/read-tasks.ts";
 import { type Columns, readCurves } from "../control/read-curves.ts";
 import type { Segment } from "../domain/insight/stitch.ts";
@@ -9,6 +10,7 @@ export function curveRoutes(deps: HttpDeps): Pick<RouteFunctions, "readCurves"> 
   return {
     readCurves: async (call) => {
       const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
+      checkFiles(task);
       const { key, view, after_step } = call.query;
       const keys = key === undefined ? null : typeof key === "string" ? [key] : [...new Set(key)];
       const curves = await readCurves(deps.insight, task, { afterStep: after_step ?? -1, keys, view });

@@ -3,6 +3,7 @@ import { AppError } from "../domain/app-error.ts";
 import type { Task } from "../domain/types.ts";
 import { type FollowDeps, type FollowFrom, followLog, type LogEvent } from "../control/follow-log.ts";
 import { checkPattern, type LogPart, type LogRequest, MAX_LOG_BYTES, readAllLogs, readLog } from "../control/read-logs.ts";
+import { checkFiles } from "../control/files-gone.ts";
 import { getTask } from "../control/read-tasks.ts";
 import { sharedLooks } from "../control/shared-look.ts";
 import type { Answer, Call, RouteFunctions } from "./call.ts";
@@ -18,6 +19,7 @@ export function logRoutes(deps: HttpDeps): Pick<RouteFunctions, "readLogs"> {
   return {
     readLogs: async (call) => {
       const task = await getTask(deps.store, call.principal, call.params["task_id"] ?? "");
+      checkFiles(task);
       // Checked before the first byte: after it there is no status left to say so with.
       checkPattern(call.query.grep ?? null);
       if (call.query.follow === "true") return { body: { kind: "sse", events: stream(following, call, task, startOf(call)) } };

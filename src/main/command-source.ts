@@ -2,12 +2,14 @@
 import { formatProfile, parseProfile, profileYaml } from "../contract/profile-file.ts";
 import type { ProfileFile } from "../storage/profile-files.ts";
 import type { CommandSource } from "../control/command-source.ts";
-import type { Clock, CommonFiles, Log } from "../control/ports.ts";
+import type { CommonFiles } from "../control/file-ports.ts";
+import type { Clock, Log } from "../control/ports.ts";
 import { AppError } from "../domain/app-error.ts";
 import { entrypoint, jobDir, jobPaths, toRoot } from "../domain/storage-layout.ts";
-import type { TaskSpec } from "../domain/types.ts";
+import { exportSource, exportTarget } from "../domain/export.ts";
+import type { SavedStep, Task, TaskSpec } from "../domain/types.ts";
 import { BUILTIN_PROFILES } from "../domain/verl/builtin-profiles.ts";
-import { buildCommand, needs } from "../domain/verl/command.ts";
+import { buildCommand, buildExport, needs } from "../domain/verl/command.ts";
 import { type Profile, profileId } from "../domain/verl/profile.ts";
 import { findProfile, selectProfile } from "../domain/verl/select-profile.ts";
 
@@ -82,7 +84,7 @@ export function commandSource(
       if (profile === undefined)
         throw new AppError("unknown_profile", `profile ${task.profile.name} is gone; profiles are never deleted while tasks use them`);
       const dir = jobDir(task.userId, submissionId);
-      const command = buildCommand({
+      const input = {
         spec: task.spec,
         profile,
         verlVersion: task.profile.verlVersion,
@@ -95,7 +97,8 @@ export function commandSource(
         platformDirs: [toWorker(settings.modulesDir)],
         graceS: settings.graceS,
         deadline,
-      });
+      };
+      const command = task.exportOf === null ? buildCommand(input) : buildExport({ ...input, ...exportPaths(task, task.exportOf) });
       const { spec } = task;
       const paths = [
         spec.codePath,
@@ -139,4 +142,8 @@ export function commandSource(
         text: profileYaml(profile),
       })),
   };
+}
+
+function exportPaths({ userId, spec }: Pick<Task, "userId" | "spec">, of: SavedStep): { readonly source: string; readonly target: string } {
+  return { source: exportSource(userId, of, spec.workload), target: exportTarget(userId, of) };
 }

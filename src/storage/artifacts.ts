@@ -24,7 +24,8 @@ const MAX_DEPTH = 4;
 export function artifactFiles(call: CallStorage): ArtifactFiles {
   return {
     list: (userId, submissionId) => call("listArtifacts", { userId, submissionId }),
-    read: (userId, submissionId, path, maxBytes) => call("readArtifact", { userId, submissionId, path, maxBytes }),
+    hasExport: (userId, submissionId, step) => call("hasExport", { userId, submissionId, step }),
+    read: (userId, submissionId, path, maxBytes, offset) => call("readArtifact", { userId, submissionId, path, maxBytes, offset }),
   };
 }
 
@@ -47,6 +48,8 @@ function walk(parent: OpenDirectory, name: string, above: string, depth: number,
   const path = above === "" ? name : `${above}/${name}`;
   entered(parent, name, (directory) => {
     for (const [child, stats] of statsIn(directory)) {
+      // An export that is being written.
+      if (path === "export" && child.startsWith(".")) continue;
       if (entries.length > MAX_ENTRIES) return;
       const childPath = `${path}/${child}`;
       if (stats.isFile()) entries.push(entry(childPath, stats, stats.size, 1));
@@ -117,7 +120,14 @@ function isOwnersDoing(error: unknown): boolean {
 }
 
 /** Absent also for a path through a link, or with parts that are no names; a file with a second name is refused. */
-export function readJobArtifact(root: string, userId: string, submissionId: string, path: string, maxBytes: number): ArtifactRead {
+export function readJobArtifact(
+  root: string,
+  userId: string,
+  submissionId: string,
+  path: string,
+  maxBytes: number,
+  offset: number | null,
+): ArtifactRead {
   const parts = path.split("/");
   const name = parts.pop() ?? "";
   if ([name, ...parts].some((part) => part === "" || part === "." || part === ".." || part.includes("\0"))) return { kind: "absent" };
@@ -125,7 +135,9 @@ export function readJobArtifact(root: string, userId: string, submissionId: stri
     return withDirectory(root, [...jobParts(userId, submissionId), ...parts], (directory): ArtifactRead => {
       if (statsOf(directory, name)?.isDirectory() === true) return { kind: "directory" };
       const read = withOwnFile(directory, name, (fd, { size }): ArtifactRead =>
-        size > maxBytes ? { kind: "too_large", size } : { kind: "read", bytes: readAt(fd, 0, Math.min(size, maxBytes)) },
+        offset === null && size > maxBytes
+          ? { kind: "too_large", size }
+          : { kind: "read", bytes: readAt(fd, offset ?? 0, Math.max(0, Math.min(size - (offset ?? 0), maxBytes))) },
       );
       return read ?? { kind: "absent" };
     });

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, opendirSync, readdirSync } from "node:fs";
 import type { CheckpointReading } from "../control/ports.ts";
 import { type CheckpointShape, type FileState, newestCheckpoint, type StepReader } from "../domain/checkpoint.ts";
+import { exportFolder } from "../domain/export.ts";
 import { jobParts } from "./attempt-directory.ts";
 import { type OpenDirectory, withDirectory, within } from "./open-directory.ts";
 import { readAt, readSmallIn } from "./regular-file.ts";
@@ -18,16 +19,22 @@ const ZIP_END_BYTES = 22;
 const NONE: CheckpointReading = { kind: "read", newest: null, skipped: [] };
 
 /** `gone` = the directory of the job is not there, though that of its user's jobs is: it was removed. Throws for every doubt. */
-export function readCheckpoints(root: string, userId: string, submissionId: string, shape: CheckpointShape): CheckpointReading {
+export function readCheckpoints(
+  root: string,
+  userId: string,
+  submissionId: string,
+  shape: CheckpointShape,
+  only: number | null,
+): CheckpointReading {
   return withDirectory(root, jobParts(userId, submissionId).slice(0, -1), (jobs) => {
-    const read = (job: OpenDirectory): CheckpointReading => ifThere(job, "checkpoints", (saved) => readSaved(saved, shape)) ?? NONE;
+    const read = (job: OpenDirectory): CheckpointReading => ifThere(job, "checkpoints", (saved) => readSaved(saved, shape, only)) ?? NONE;
     return ifThere(jobs, submissionId, read) ?? { kind: "gone" };
   });
 }
 
-function readSaved(saved: OpenDirectory, shape: CheckpointShape): CheckpointReading {
+function readSaved(saved: OpenDirectory, shape: CheckpointShape, only: number | null): CheckpointReading {
   const names = namesIn(saved);
-  const found = newestCheckpoint(names, readTracker(saved, names), shape, (step) => stepReader(saved, `global_step_${step}`));
+  const found = newestCheckpoint(names, readTracker(saved, names), shape, (step) => stepReader(saved, `global_step_${step}`), only);
   return { kind: "read", ...found };
 }
 
@@ -44,6 +51,14 @@ function namesIn(directory: OpenDirectory): readonly string[] {
     opened.closeSync();
   }
   return names;
+}
+
+/** An export is renamed into place when it is whole, so its folder is enough. */
+export function hasExport(root: string, userId: string, submissionId: string, step: number): boolean {
+  return withDirectory(root, jobParts(userId, submissionId).slice(0, -1), (jobs) => {
+    const inExports = (exports: OpenDirectory): boolean => readdirSync(exports.at(".")).includes(exportFolder(step));
+    return ifThere(jobs, submissionId, (job) => ifThere(job, "export", inExports)) ?? false;
+  });
 }
 
 /** A tracker that is a link, no file, or larger than any number is as good as none. An I/O error is not. */

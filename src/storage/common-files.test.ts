@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { CommonFiles } from "../control/ports.ts";
+import type { CommonFiles } from "../control/file-ports.ts";
 import { commonFiles } from "./common-files.ts";
 import { storageInProcess } from "./storage-client.ts";
 import { storageTrouble } from "./trouble.ts";

@@ -1,4 +1,4 @@
-import type { CommonFiles } from "../control/ports.ts";
+import type { CommonFiles } from "../control/file-ports.ts";
 import type { CallStorage } from "./storage-client.ts";
 import { isStorageTrouble } from "./trouble.ts";
 

@@ -21,7 +21,7 @@ export function jobFiles({ call, clock, ids, host }: JobFilesDeps): JobFiles {
     readLog: (userId, submissionId, offset, limit) => call("readLog", { userId, submissionId, offset, limit }),
     tailLog: (userId, submissionId, lines, maxBytes) => call("tailLog", { userId, submissionId, lines, maxBytes }),
     readMetrics: (userId, submissionId, offset) => call("readMetrics", { userId, submissionId, offset }),
-    checkpoints: (userId, submissionId, shape) => call("checkpoints", { userId, submissionId, shape }),
+    checkpoints: (userId, submissionId, shape, only = null) => call("checkpoints", { userId, submissionId, shape, only }),
     probe: async () => void (await call("probe", { host })),
   };
 }

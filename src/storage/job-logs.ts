@@ -1,6 +1,7 @@
 /** Logs and metrics of an attempt by byte range. A missing file, also a missing directory of a job that never began, is empty. */
 import { readdirSync } from "node:fs";
-import type { LogPlace, LogRange, LogScan } from "../control/ports.ts";
+import type { LogPlace, LogScan } from "../control/file-ports.ts";
+import type { LogRange } from "../control/ports.ts";
 import { type Diagnosis, diagnose } from "../domain/diagnosis/diagnose.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
 import { jobParts } from "./attempt-directory.ts";

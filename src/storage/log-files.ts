@@ -1,4 +1,4 @@
-import type { LogFiles } from "../control/ports.ts";
+import type { LogFiles } from "../control/file-ports.ts";
 import type { CallStorage } from "./storage-client.ts";
 
 /** What is known of an attempt from its logs alone; every call rejects with StorageTrouble when storage fails or hangs. */

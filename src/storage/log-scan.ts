@@ -1,5 +1,5 @@
 /** The lines of a log that match a pattern, read forward in bounded pieces whatever the log is: 10 GB, one line, no text at all. */
-import type { LogScan } from "../control/ports.ts";
+import type { LogScan } from "../control/file-ports.ts";
 import { type LinePattern, linePattern } from "../domain/line-pattern.ts";
 import { MAX_RANGE_BYTES } from "./log-range.ts";
 import { readAt } from "./regular-file.ts";

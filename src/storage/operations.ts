@@ -1,5 +1,6 @@
 /** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
-import type { CheckpointReading, LogPlace, LogRange, LogScan, PreparedAttempt } from "../control/ports.ts";
+import type { LogPlace, LogScan } from "../control/file-ports.ts";
+import type { CheckpointReading, LogRange, PreparedAttempt } from "../control/ports.ts";
 import type { CheckpointShape } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import type { NodeRecord } from "../domain/node-record.ts";
@@ -10,7 +11,7 @@ import { readCatalog } from "./catalog.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { type AttemptEvidence, readAttemptEvidence } from "./attempt-evidence.ts";
-import { readCheckpoints } from "./checkpoints.ts";
+import { hasExport, readCheckpoints } from "./checkpoints.ts";
 import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
 import { HEAD_OPERATIONS, type HeadOperations } from "./head-operations.ts";
 import { installLauncher } from "./install-launcher.ts";
@@ -61,13 +62,20 @@ export type Operations = HeadOperations & {
   readonly scanLog: { readonly args: Job & ScanRequest; readonly result: LogScan };
   readonly readTimes: { readonly args: Job; readonly result: readonly FileTime[] };
   readonly diagnoseLog: { readonly args: Job & { readonly rayMessage: string }; readonly result: Diagnosis };
-  readonly checkpoints: { readonly args: Job & { readonly shape: CheckpointShape }; readonly result: CheckpointReading };
+  readonly checkpoints: {
+    readonly args: Job & { readonly shape: CheckpointShape; readonly only: number | null };
+    readonly result: CheckpointReading;
+  };
+  readonly hasExport: { readonly args: Job & { readonly step: number }; readonly result: boolean };
   readonly probe: { readonly args: { readonly host: string }; readonly result: null };
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
   readonly hasModel: { readonly args: { readonly id: string }; readonly result: boolean };
   readonly listArtifacts: { readonly args: Job; readonly result: ArtifactListing };
-  readonly readArtifact: { readonly args: Job & { readonly path: string; readonly maxBytes: number }; readonly result: ArtifactRead };
+  readonly readArtifact: {
+    readonly args: Job & { readonly path: string; readonly maxBytes: number; readonly offset: number | null };
+    readonly result: ArtifactRead;
+  };
   readonly catalog: { readonly args: Record<string, never>; readonly result: Catalog };
   readonly trainingInputs: { readonly args: InputPaths; readonly result: TrainingInputs };
   readonly beatNode: { readonly args: { readonly cluster: string; readonly record: NodeRecord }; readonly result: Beat };
@@ -111,14 +119,15 @@ const TABLE: Table = {
   scanLog: ({ sharedRoot }, { userId, submissionId, ...request }) => scanJobLog(sharedRoot, userId, submissionId, request),
   readTimes: ({ sharedRoot }, { userId, submissionId }) => readJobTimes(sharedRoot, userId, submissionId),
   diagnoseLog: ({ sharedRoot }, { userId, submissionId, rayMessage }) => diagnoseJobLog(sharedRoot, userId, submissionId, rayMessage),
-  checkpoints: ({ sharedRoot }, { userId, submissionId, shape }) => readCheckpoints(sharedRoot, userId, submissionId, shape),
+  checkpoints: ({ sharedRoot }, { userId, submissionId, shape, only }) => readCheckpoints(sharedRoot, userId, submissionId, shape, only),
+  hasExport: ({ sharedRoot }, { userId, submissionId, step }) => hasExport(sharedRoot, userId, submissionId, step),
   probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),
   hasModel: (config, { id }) => cachedSnapshot(commonRoot(config), id) !== null,
   listArtifacts: ({ sharedRoot }, { userId, submissionId }) => listJobArtifacts(sharedRoot, userId, submissionId),
-  readArtifact: ({ sharedRoot }, { userId, submissionId, path, maxBytes }) =>
-    readJobArtifact(sharedRoot, userId, submissionId, path, maxBytes),
+  readArtifact: ({ sharedRoot }, { userId, submissionId, path, maxBytes, offset }) =>
+    readJobArtifact(sharedRoot, userId, submissionId, path, maxBytes, offset),
   catalog: (config) => readCatalog(commonRoot(config)),
   trainingInputs: (config, paths) => readTrainingInputs(commonRoot(config), paths),
   beatNode: ({ sharedRoot }, { cluster, record }) => beatNode(sharedRoot, cluster, record),

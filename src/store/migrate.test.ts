@@ -77,7 +77,7 @@ it("an empty database gets every table, a version and an id of its own", async (
   expect(await migrate(files.write, "sqlite", MIGRATIONS, () => "id2", "memory")).toBe("id1");
   const { rows } = await sql<{ name: string }>`select name from sqlite_schema where type = 'table' order by name`.execute(files.read);
   const tables =
-    "attempts audit events idempotency leader meta node_wishes outbox queue_pause task_counts tasks tokens usage usage_split users".split(
+    "attempts audit events idempotency leader meta node_wishes outbox queue_pause storage_use task_counts tasks tokens usage usage_split users".split(
       " ",
     );
   expect(rows.map((row) => row.name).filter((name) => !name.startsWith("sqlite_"))).toEqual(tables);

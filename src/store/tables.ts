@@ -34,6 +34,13 @@ export type TaskTable = {
   max_runtime_ms: number | null;
   retry_of: string | null;
   from_scratch: Generated<number>;
+  export_of: string | null;
+  kept: number;
+  files_gone_at: number | null;
+  /** When retention gave up its old checkpoints. */
+  pruned_at: number | null;
+  /** 0 while files that were given up still lie there. */
+  is_cleared: number;
   created_at: number;
   started_at: number | null;
   ended_at: number | null;
@@ -134,6 +141,7 @@ export type Tables = {
   audit: AuditTable;
   usage: { user_id: string; day: string; gpu_ms: number };
   usage_split: UsageSplitTable;
+  storage_use: { user_id: string; bytes: number; measured_at: number };
   node_wishes: NodeWishTable;
   queue_pause: { one: number; at: number; actor: string; reason: string | null };
   leader: { one: number; epoch: number; owner: string | null; at: number | null };

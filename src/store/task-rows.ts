@@ -32,6 +32,9 @@ export function taskOf(row: Selectable<TaskTable>): Task {
     maxRuntimeMs: row.max_runtime_ms,
     retryOf: row.retry_of,
     fromScratch: row.from_scratch === 1,
+    exportOf: parseOrNull(row.export_of),
+    kept: row.kept === 1,
+    filesGoneAt: row.files_gone_at,
     createdAt: row.created_at,
     startedAt: row.started_at,
     endedAt: row.ended_at,
@@ -70,6 +73,11 @@ export function newTaskRow(task: NewTask): Omit<Selectable<TaskTable>, "seq"> {
     max_runtime_ms: task.maxRuntimeMs,
     retry_of: task.retryOf,
     from_scratch: Number(task.fromScratch),
+    export_of: jsonOrNull(task.exportOf),
+    kept: 0,
+    files_gone_at: null,
+    pruned_at: null,
+    is_cleared: 1,
     created_at: task.createdAt,
     started_at: null,
     ended_at: null,
@@ -92,6 +100,8 @@ export type TaskChangeRow = Partial<
     | "cancel_requested_at"
     | "cancel_actor"
     | "requeue"
+    | "kept"
+    | "files_gone_at"
   >
 >;
 
@@ -110,6 +120,8 @@ export function taskPatchRow(patch: TaskPatch): TaskChangeRow {
     cancel_requested_at: patch.cancelRequestedAt,
     cancel_actor: patch.cancelActor,
     requeue: textOf(patch.requeue),
+    kept: flagOf(patch.kept),
+    files_gone_at: patch.filesGoneAt,
   });
 }
 

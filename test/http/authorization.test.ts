@@ -9,6 +9,7 @@ import { formatSubmissionId } from "../../src/domain/ids.ts";
 import { ASSET_PATH, VIEW_PATHS } from "../../src/http/page-routes.ts";
 import { newToken } from "../../src/control/tokens.ts";
 import { type Caller, CALLERS, expectedStatus, MATRIX, renderMatrix } from "../support/authorization-matrix.ts";
+import { savedCheckpoint } from "../support/checkpoints.ts";
 import { ADMIN_TOKEN, httpWorld, type HttpWorld, SPEC } from "../support/http-world.ts";
 import { bringTo } from "../support/task-in-state.ts";
 
@@ -97,7 +98,13 @@ describe("the authorization matrix", () => {
       const make = PARAMETERS[name];
       if (make === undefined) throw new Error(`say in PARAMETERS how a ${name} of alice's is made`);
       const made = await make();
-      if (MATRIX[id].ended === true) await bringTo(world, made, "SUCCEEDED");
+      const { ended, saved } = MATRIX[id];
+      if (ended === true || saved === true) await bringTo(world, made, "SUCCEEDED");
+      if (saved === true)
+        savedCheckpoint(join(world.root, "users/alice/jobs", formatSubmissionId(made, 1), "checkpoints"), 3, {
+          workload: "grpo",
+          ranks: 1,
+        });
       url = url.replace(place, made);
     }
     return url;

@@ -32,6 +32,26 @@ const CORRELATION = "training/rollout_actor_probs_pearson_corr";
 const CLI = join(import.meta.dirname, "../../bin/verlpool");
 const LONG_MS = 1_500_000;
 
+/** Folder and shards, in pairs: what transformers loads against the shards put together, which torch keeps as DTensors of a dead process group. */
+const COMPARE_WEIGHTS = `
+import json, sys, glob, torch
+from torch.distributed.tensor import DTensor
+from transformers import AutoModelForCausalLM
+told = []
+for folder, shards in zip(sys.argv[1::2], sys.argv[2::2]):
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16).state_dict()
+    ranks = [torch.load(name, map_location="cpu", weights_only=False) for name in sorted(glob.glob(shards + "/model_world_size_*.pt"))]
+    different, missing = 0, len(set(ranks[0]) ^ set(model))
+    for key, first in ranks[0].items():
+        whole = first
+        if isinstance(first, DTensor):
+            parts = [rank[key].to_local() for rank in ranks]
+            whole = torch.cat(parts, dim=first.placements[0].dim) if first.placements[0].is_shard() else parts[0]
+        different += not torch.equal(whole.bfloat16(), model[key])
+    told.append({"ranks": len(ranks), "missing": missing, "different": different})
+print(json.dumps(told))
+`;
+
 let home = "";
 let root = "";
 let url = "";
@@ -47,6 +67,15 @@ type Ran = { readonly code: number; readonly stdout: string; readonly stderr: st
 function cli(args: readonly string[], env: { readonly [name: string]: string } = {}): Promise<Ran> {
   return new Promise((resolve) => {
     execFile(process.execPath, [CLI, ...args], { env: { ...environment, ...env }, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
+      resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
+    });
+  });
+}
+
+function python(program: string, args: readonly string[]): Promise<Ran> {
+  const interpreter = process.env["VERLPOOL_TEST_PYTHON"] ?? "python3";
+  return new Promise((resolve) => {
+    execFile(interpreter, ["-c", program, ...args], (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code ?? 1), stdout, stderr });
     });
   });
@@ -231,6 +260,32 @@ describe("real verl through the whole of verlpool", () => {
     const log = await cli(["logs", id, "--tail", "10000"], { VERLPOOL_URL: url, VERLPOOL_TOKEN: alice.where.token });
     expect(readFileSync(join(directoryOf("ppo"), "logs/driver.log"), "utf8").endsWith(log.stdout)).toBe(true);
     expect(log.stdout.length).toBeGreaterThan(1000);
+  });
+
+  test("the checkpoints of two ranks and of one become folders that transformers loads, with the trained weights", async () => {
+    const exported = async (workload: Workload, api: Api, ...more: readonly string[]) => {
+      const env = { VERLPOOL_URL: url, VERLPOOL_TOKEN: api.where.token };
+      return cli(["export", tasks[workload]?.task_id ?? "", ...more], env);
+    };
+    const output = join(home, "merged");
+    const [grpo, sft] = await Promise.all([exported("grpo", bob, "--output", output), exported("sft", alice)]);
+    expect([grpo.code, sft.code], grpo.stderr + sft.stderr).toEqual([0, 0]);
+    const folder = (workload: Workload): string => join(directoryOf(workload), `export/step_${STEPS}`);
+    expect(sft.stdout.trim()).toBe(folder("sft").replace(root, "/private"));
+    expect(readdirSync(output).toSorted()).toEqual(readdirSync(folder("grpo")).toSorted());
+    for (const name of readdirSync(output))
+      expect(readFileSync(join(output, name)).equals(readFileSync(join(folder("grpo"), name)))).toBe(true);
+    const saved = (workload: Workload, part: string): string => join(directoryOf(workload), `checkpoints/global_step_${STEPS}`, part);
+    const pairs = [output, saved("grpo", "actor"), folder("sft"), saved("sft", "")];
+    const compared = await python(COMPARE_WEIGHTS, pairs);
+    expect(JSON.parse(compared.stdout.split("\n").at(-2) ?? ""), compared.stderr).toEqual([
+      { ranks: 2, missing: 0, different: 0 },
+      { ranks: 1, missing: 0, different: 0 },
+    ]);
+    const again = await exported("sft", alice);
+    expect([again.code, again.stdout, again.stderr]).toEqual([0, sft.stdout, ""]);
+    const foreign = await exported("grpo", alice);
+    expect([foreign.code, foreign.stderr]).toEqual([1, expect.stringContaining("task not found")]);
   });
 
   test("neither user sees the other's task, and no job saw the operator's secrets", async () => {

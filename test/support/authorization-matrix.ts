@@ -53,6 +53,8 @@ export type Row = {
   readonly body?: (caller: Caller) => unknown;
   /** The task in the path must have ended for the call to be allowed. */
   readonly ended?: true;
+  /** The task in the path must have ended with a complete checkpoint. */
+  readonly saved?: true;
 };
 
 const row = (kind: Row["kind"], ok: Row["ok"] = 200, body?: Row["body"]): Row => ({ kind, ok, ...(body === undefined ? {} : { body }) });
@@ -81,6 +83,9 @@ export const MATRIX: { readonly [id in RouteId]: Row } = {
   releaseTask: row("task, changed"),
   requeueTask: row("task, changed"),
   retryTask: { ...row("task, changed", 201), ended: true },
+  exportTask: { ...row("task, changed"), saved: true },
+  keepTask: row("task, changed"),
+  unkeepTask: row("task, changed"),
   prioritizeTask: row("task, changed", 200, () => ({ priority: -1 })),
   readLogs: row("task, read"),
   readCurves: row("task, read"),

@@ -68,6 +68,9 @@ export function taskWire(changes: Partial<TaskWire> = {}): TaskWire {
     cancel_requested: false,
     requeue: null,
     retry_of: null,
+    export_of: null,
+    kept: false,
+    files_gone_at: null,
     waiting: null,
     estimate: null,
     progress: null,
@@ -244,6 +247,11 @@ export function cliWorld(options: WorldOptions = {}) {
         return [...new Set(inside.map((path) => path.slice(directory.length + 1).split("/")[0] ?? ""))];
       },
       writePrivate: async (path, text) => void files.set(path, { text, mode: 0o600 }),
+      writeParts: async (path, parts) => {
+        const all: Uint8Array[] = [];
+        for await (const part of parts) all.push(part);
+        files.set(path, { text: Buffer.concat(all).toString("latin1"), mode: 0o644 });
+      },
       remove: async (path) => files.delete(path),
     },
     request: fakeTransport(options.routes ?? {}, calls),

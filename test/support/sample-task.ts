@@ -17,6 +17,8 @@ export function sampleTask(over: Partial<Task> = {}): Task {
     cancelRequestedAt: null,
     cancelActor: null,
     requeue: null,
+    kept: false,
+    filesGoneAt: null,
     waiting: null,
     failure: null,
     progress: null,

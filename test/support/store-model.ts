@@ -115,6 +115,8 @@ function insertOnBoth(
     cancelRequestedAt: null,
     cancelActor: null,
     requeue: null,
+    kept: false,
+    filesGoneAt: null,
     waiting: null,
     failure: null,
     progress: null,

@@ -33,6 +33,7 @@ export function newTask(taskId: string, overrides: Partial<NewTask> = {}): NewTa
     maxRuntimeMs: null,
     retryOf: null,
     fromScratch: false,
+    exportOf: null,
     createdAt: NOW,
     ...overrides,
   };

@@ -1,4 +1,4 @@
-/** hold, release, prioritize, requeue: what a task's owner may do to its place in the queue. */
+/** hold, release, prioritize, requeue, keep: what a task's owner may do to its place in the queue, and to its files. */
 import type { Command } from "commander";
 import type { TaskWire } from "../../contract/resources.ts";
 import type { Answer, Api } from "../client.ts";
@@ -9,7 +9,7 @@ import { visible } from "../visible.ts";
 import { type Bind, JSON_OPTION, leaf } from "./leaf.ts";
 
 export type OrderChange =
-  | { readonly kind: "hold" | "release" }
+  | { readonly kind: "hold" | "release" | "keep" | "unkeep" }
   | { readonly kind: "prioritize"; readonly priority: number }
   | { readonly kind: "requeue"; readonly now: boolean; readonly hold: boolean };
 export type OrderOptions = { readonly ids: readonly string[]; readonly change: OrderChange; readonly json: boolean };
@@ -21,6 +21,10 @@ function apply(api: Api, taskId: string, about: string, change: OrderChange): Pr
       return api.call("holdTask", { path, about });
     case "release":
       return api.call("releaseTask", { path, about });
+    case "keep":
+      return api.call("keepTask", { path, about });
+    case "unkeep":
+      return api.call("unkeepTask", { path, about });
     case "prioritize":
       return api.call("prioritizeTask", { path, about, json: { priority: change.priority } });
     case "requeue":
@@ -30,7 +34,7 @@ function apply(api: Api, taskId: string, about: string, change: OrderChange): Pr
 
 function doneText(task: TaskWire): string {
   const requeue = requeueText(task);
-  return `${visible(task.task_id)}  ${visible(task.state)}  ${task.held ? "held" : "not held"}  priority ${task.priority}${requeue === null ? "" : `  ${requeue}`}`;
+  return `${visible(task.task_id)}  ${visible(task.state)}  ${task.held ? "held" : "not held"}  priority ${task.priority}${task.kept ? "  kept" : ""}${requeue === null ? "" : `  ${requeue}`}`;
 }
 
 /** Null where nothing of it is to be done. */
@@ -56,8 +60,13 @@ export async function runOrder(session: Session, options: OrderOptions): Promise
 }
 
 export function addOrder(program: Command, bind: Bind): void {
-  const texts = { hold: "Keep waiting tasks from starting", release: "Let held tasks start again" } as const;
-  for (const kind of ["hold", "release"] as const)
+  const texts = {
+    hold: "Keep waiting tasks from starting",
+    release: "Let held tasks start again",
+    keep: "Keep the files of tasks from the pool's retention",
+    unkeep: "Leave the files of tasks to retention again",
+  } as const;
+  for (const kind of ["hold", "release", "keep", "unkeep"] as const)
     leaf(program, `${kind} <id...>`, texts[kind], [`verlpool ${kind} 3d4c`])
       .option(...JSON_OPTION)
       .action((ids: string[], options: { json?: true }) =>

@@ -54,6 +54,11 @@ function alertLines({ alerts }: TaskWire, now: number): readonly string[] {
   ];
 }
 
+function filesText(task: TaskWire): string | null {
+  if (task.files_gone_at !== null) return `removed by retention on ${visible(task.files_gone_at)}`;
+  return task.kept ? "kept from retention" : null;
+}
+
 /** What somebody woken at night types next. */
 function nextCommands(task: TaskWire): readonly string[] {
   const id = visible(task.task_id);
@@ -86,6 +91,8 @@ export function taskSheet(session: Session, task: TaskWire): string {
       ["gpus", task.gpu_use.map((use) => gpuLine(use, now)).join("\n")],
       ["attempt", attempt === null ? null : attemptText(attempt, task.attempts, now)],
       ["job dir", attempt === null ? null : visible(attempt.job_dir)],
+      ["export of", task.export_of === null ? null : visible(`step ${task.export_of.step} of ${task.export_of.submission_id}`)],
+      ["files", filesText(task)],
       ["name", task.name === null ? null : visible(task.name)],
       ["retry of", task.retry_of === null ? null : visible(task.retry_of)],
       ["user", visible(task.user_id)],

@@ -4,19 +4,8 @@ import type { Timing } from "../../domain/reconciliation.ts";
 import type { QueueOrder } from "../../domain/queue-order.ts";
 import type { SchedulerSettings } from "../../domain/scheduling.ts";
 import type { Attempt, Task } from "../../domain/types.ts";
-import type {
-  ChangeOutcome,
-  Clock,
-  Ids,
-  JobFiles,
-  Log,
-  LogFiles,
-  RayCluster,
-  RayJobs,
-  SchedulerMeters,
-  Store,
-  TaskChange,
-} from "../ports.ts";
+import type { ChangeOutcome, Clock, Ids, JobFiles, Log, RayCluster, RayJobs, SchedulerMeters, Store, TaskChange } from "../ports.ts";
+import type { LogFiles } from "../file-ports.ts";
 import type { NodeFiles } from "../node-ports.ts";
 import type { CommandSource } from "../command-source.ts";
 import type { AttemptWatch } from "../../domain/node-evidence.ts";

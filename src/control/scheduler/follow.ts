@@ -2,11 +2,12 @@
 import type { Observation } from "../../domain/reconciliation.ts";
 import type { Attempt, HeadView, Task, Waiting } from "../../domain/types.ts";
 import { type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
-import { readProgress } from "./progress.ts";
+import { type NewSteps, readProgress } from "./progress.ts";
 import { endQuarantine } from "./quarantine.ts";
 import { followSteps } from "./stalls.ts";
 
 const SYSTEM = { actor: "system", data: {} } as const;
+const NO_NEWS: NewSteps = { progress: null, lines: [], isBlind: false };
 
 /** A running attempt: progress, and Ray's contradiction noted once. Quarantine ends when the lease is seen to move again. */
 export async function follow(
@@ -42,7 +43,8 @@ export async function follow(
     });
     return;
   }
-  const news = await readProgress(deps, memory, task, attempt);
+  // An export makes no steps.
+  const news = task.exportOf === null ? await readProgress(deps, memory, task, attempt) : NO_NEWS;
   const { progress } = news;
   let current = task;
   if (progress !== null || task.waiting !== null) {
@@ -50,7 +52,7 @@ export async function follow(
     if (outcome.kind === "stale") return;
     current = outcome.task;
   }
-  await followSteps(deps, memory, epoch, current, attempt, news);
+  if (task.exportOf === null) await followSteps(deps, memory, epoch, current, attempt, news);
 }
 
 export async function showWaiting(deps: SchedulerDeps, epoch: number, task: Task, waiting: Waiting): Promise<void> {

@@ -24,6 +24,7 @@ const SHOWN = 3;
 
 /** Throws where storage can't tell: the launch is put off then, and nothing starts from step 0 for a mount that is away. */
 export async function resumePoint(deps: Deps, task: Task, attempt: number): Promise<ResumePoint> {
+  if (task.exportOf !== null) return { from: null, events: [], progress: null, again: null };
   if (task.attempts === 0 && (task.retryOf === null || task.fromScratch)) return { from: null, events: [], progress: null, again: null };
   const notes: string[] = [];
   let reached = task.progress?.step ?? null;

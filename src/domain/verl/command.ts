@@ -1,4 +1,5 @@
 /** TaskSpec + profile → what the launcher runs: an argv without a shell, its environment, and what it needs of the pool. */
+import { EXPORT_NEEDS } from "../export.ts";
 import { HF_HOME_DIR, isUnderCommon } from "../storage-layout.ts";
 import type { Needs, TaskSpec } from "../types.ts";
 import { encodeSetting } from "./hydra-value.ts";
@@ -26,6 +27,18 @@ export type CommandInput = {
   readonly graceS: number;
   /** When its time is over, in epoch milliseconds: verl is to save before; null = it has no limit. */
   readonly deadline: number | null;
+};
+
+/** What every job of a task has, whatever it runs. */
+type EnvironmentInput = Pick<
+  CommandInput,
+  "spec" | "profile" | "taskId" | "submissionId" | "jobDir" | "toWorker" | "python" | "platformDirs" | "graceS"
+>;
+
+export type ExportInput = EnvironmentInput & {
+  /** Canonical: the shards of the policy at one step, and the folder that is made of them. */
+  readonly source: string;
+  readonly target: string;
 };
 
 export type Command = { readonly argv: readonly string[]; readonly env: { readonly [key: string]: string }; readonly needs: Needs };
@@ -123,12 +136,11 @@ function savesBefore({ spec, deadline }: CommandInput): number | null {
   return deadline === null || spec.workload === "sft" || spec.saveFreq <= 0 ? null : Math.floor(deadline / 1000);
 }
 
-function environment(input: CommandInput): { readonly [key: string]: string } {
+function environment(input: EnvironmentInput, platform: readonly string[], limit: number | null): { readonly [key: string]: string } {
   const { profile, toWorker } = input;
   const own = Object.entries(profile.env).map(([key, value]) => [key, isUnderCommon(value) ? toWorker(value) : value] as const);
   const { VERL_USE_EXTERNAL_MODULES: named, ...rest } = Object.fromEntries(own);
-  const limit = savesBefore(input);
-  const modules = [...(named ?? "").split(",").filter(Boolean), ...platformModules(input)];
+  const modules = [...(named ?? "").split(",").filter(Boolean), ...platform];
   return {
     ...rest,
     ...(modules.length > 0 ? { VERL_USE_EXTERNAL_MODULES: [...new Set(modules)].join(",") } : {}),
@@ -149,6 +161,21 @@ function environment(input: CommandInput): { readonly [key: string]: string } {
   };
 }
 
+function interpreter({ profile, python: ofPool, toWorker }: Pick<CommandInput, "profile" | "python" | "toWorker">): string {
+  const python = profile.python ?? ofPool;
+  return isUnderCommon(python) ? toWorker(python) : python;
+}
+
+/** verl's own merger, behind `verlpool_export.py`, which shows nothing of it before it is whole. With the task's interpreter, code and environment. */
+export function buildExport(input: ExportInput): Command {
+  const { source, target, toWorker } = input;
+  return {
+    argv: [interpreter(input), "-m", "verlpool_export", toWorker(source), toWorker(target)],
+    env: environment(input, [], null),
+    needs: EXPORT_NEEDS,
+  };
+}
+
 /**
  * The command of one attempt. Each override is one element of argv, and its strings come back from Hydra byte for byte.
  * Throws for a value that cannot pass Hydra: a spec and a profile that were parsed have none, so it names a broken root in the configuration.
@@ -157,10 +184,9 @@ export function buildCommand(input: CommandInput): Command {
   const { profile, spec } = input;
   const settings = Object.entries(profile.settings).map(([key, value]) => override(key, mapPaths(value, input.toWorker)));
   const own = Object.entries(specSettings(input)).map(([key, value]) => override(key, value));
-  const python = profile.python ?? input.python;
   return {
-    argv: [isUnderCommon(python) ? input.toWorker(python) : python, "-m", profile.driver, ...settings, ...own],
-    env: environment(input),
+    argv: [interpreter(input), "-m", profile.driver, ...settings, ...own],
+    env: environment(input, platformModules(input), savesBefore(input)),
     needs: needs(spec, profile),
   };
 }
