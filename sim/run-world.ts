@@ -174,7 +174,7 @@ function makeWorld(database: Database, plan: Plan, keepLines: boolean): World {
 async function addUsers(world: World): Promise<void> {
   const users = makeUserStore(world.database.db, makeWriteQueue(world.database.db, "sqlite").write, "sqlite");
   for (const { userId, maxRunning, maxGpus } of world.plan.users) {
-    const limits = { maxQueued: null, maxRunning, maxGpus, submitsPerMinute: null, maxPriority: 100 };
+    const limits = { maxQueued: null, maxRunning, maxGpus, submitsPerMinute: null, maxStorageGib: null, maxPriority: 100 };
     await users.insertUser(
       { userId, displayName: null, state: "ACTIVE", limits, createdAt: EPOCH_MS },
       auditEntry(ADMIN, EPOCH_MS, "user.create", userId, userId),

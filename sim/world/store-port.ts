@@ -6,6 +6,7 @@ import { makeSqliteLead } from "../../src/store/leader-sqlite.ts";
 import { makeNodeStore } from "../../src/store/node-store.ts";
 import { makeQueueStore } from "../../src/store/queue-store.ts";
 import { makeTaskStore } from "../../src/store/task-store.ts";
+import { makeRetentionStore } from "../../src/store/retention-store.ts";
 import { makeUsageStore } from "../../src/store/usage-store.ts";
 import { makeUserStore } from "../../src/store/user-store.ts";
 import { makeWriteQueue } from "../../src/store/write-queue.ts";
@@ -30,6 +31,7 @@ export function storePort(world: World, server: () => Server): Store {
     queue: through(world, server, "queue", makeQueueStore(db, queue.write)),
     nodes: through(world, server, "nodes", makeNodeStore(db, queue.write, "sqlite")),
     usage: through(world, server, "usage", makeUsageStore(db)),
+    retention: through(world, server, "retention", makeRetentionStore(db, queue.write, "sqlite")),
     leader: through(world, server, "leader", leader),
     close: () => queue.close(),
   };

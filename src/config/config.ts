@@ -61,6 +61,7 @@ export const KEYS = {
   "limits.max_running": key(z.int().min(0).nullable(), null, "running tasks of a new user"),
   "limits.max_gpus": key(z.int().min(0).nullable(), null, "GPUs at once of a new user"),
   "limits.submits_per_minute": key(z.int().min(0).nullable(), null, "submissions a minute of a new user"),
+  "limits.max_storage_gib": key(z.number().min(0).nullable(), null, "GiB in the job directories of a new user; null = no limit"),
   "limits.max_priority": key(z.int().min(-100).max(100), 0, "highest priority of a new user"),
   "limits.requests_per_second": key(
     z.number().min(0.1).max(10_000),
@@ -70,6 +71,18 @@ export const KEYS = {
   "limits.burst": key(z.int().min(1).max(100_000), 50, "requests of one token at once; the admin and open routes: 10 times as many"),
   "limits.failed_logins_per_minute": key(z.int().min(1), 10, "of one token's beginning from one address; 10 times as many from an address"),
   "limits.streams": key(z.int().min(1), 5, "open log streams of one user; the admin: 10 times as many"),
+  "retention.files_days": key(
+    z.number().min(0).nullable(),
+    null,
+    "job directories of a task are removed so many days after its end; null = never",
+  ),
+  "retention.checkpoints_days": key(
+    z.number().min(0).nullable(),
+    null,
+    "so many days after the end of a task only its newest checkpoints are left; null = all are",
+  ),
+  "retention.keep_checkpoints": key(positiveInt, 1, "so many complete checkpoints of a task are left then"),
+  "retention.every_s": key(z.number().min(1).max(86_400), 600, "between two looks at what is old, and at how much each user has"),
   "taskspec.ignored_fields": key(z.array(z.string()), [], "old TaskSpec keys that are accepted with a warning"),
   "storage.allowed_symlink_targets": key(z.array(path), [], "directories outside /private/common that links in it may lead to"),
   "storage.min_free_gib": key(z.number().min(0), 2, "less left on the shared storage, and no task is started; 0 = no floor"),

@@ -49,6 +49,12 @@ export type Settings = {
   readonly minFreeBytes: number;
   readonly minNodeFreeBytes: number;
   readonly cordonAfterFailures: number;
+  readonly retention: {
+    readonly filesMs: number | null;
+    readonly checkpointsMs: number | null;
+    readonly keepCheckpoints: number;
+    readonly everyMs: number;
+  };
 };
 
 function tlsFiles(cert: string | null, key: string | null): Settings["tlsFiles"] {
@@ -63,6 +69,10 @@ export function settingsOf(config: Config): Settings {
   // Each value was checked by its key's schema when the configuration was resolved.
   const get = <T>(name: ConfigKey): T => config[name].value as T;
   const ms = (name: ConfigKey): number => Math.round(get<number>(name) * 1000);
+  const days = (name: ConfigKey): number | null => {
+    const value = get<number | null>(name);
+    return value === null ? null : value * 86_400_000;
+  };
   const sharedRoot = get<string>("shared_root").replace(/(?<=.)\/+$/, "");
   return {
     sharedRoot,
@@ -112,6 +122,7 @@ export function settingsOf(config: Config): Settings {
       maxRunning: get("limits.max_running"),
       maxGpus: get("limits.max_gpus"),
       submitsPerMinute: get("limits.submits_per_minute"),
+      maxStorageGib: get("limits.max_storage_gib"),
       maxPriority: get("limits.max_priority"),
     },
     ignoredFields: get("taskspec.ignored_fields"),
@@ -120,6 +131,12 @@ export function settingsOf(config: Config): Settings {
     minFreeBytes: get<number>("storage.min_free_gib") * 2 ** 30,
     minNodeFreeBytes: get<number>("pool.min_disk_free_gib") * 2 ** 30,
     cordonAfterFailures: get("pool.cordon_after_failures"),
+    retention: {
+      filesMs: days("retention.files_days"),
+      checkpointsMs: days("retention.checkpoints_days"),
+      keepCheckpoints: get("retention.keep_checkpoints"),
+      everyMs: ms("retention.every_s"),
+    },
   };
 }
 

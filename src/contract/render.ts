@@ -223,6 +223,7 @@ export function renderUser(user: User): UserWire {
       max_running: limits.maxRunning,
       max_gpus: limits.maxGpus,
       submits_per_minute: limits.submitsPerMinute,
+      max_storage_gib: limits.maxStorageGib,
       max_priority: limits.maxPriority,
     },
     created_at: instant(user.createdAt),

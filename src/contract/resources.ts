@@ -194,6 +194,7 @@ export const LimitsWire = z
     max_running: z.int().min(0).nullable(),
     max_gpus: z.int().min(0).nullable(),
     submits_per_minute: z.int().min(0).nullable(),
+    max_storage_gib: z.number().min(0).nullable(),
     max_priority: z.int().min(-100).max(100),
   })
   .meta({ id: "Limits" });
@@ -255,6 +256,10 @@ export const MeWire = z
     state: z.enum(["ACTIVE", "DISABLED"]).nullable(),
     scope: TokenScopeWire.nullable(),
     limits: LimitsWire.nullable(),
+    storage: z
+      .object({ bytes: z.int(), measured_at: Instant })
+      .nullable()
+      .meta({ description: "What lies in this user's job directories; null = not measured yet" }),
     jobs_dir: z.string().nullable().meta({ description: "Canonical directory of this user's job output" }),
     version: z.string(),
   })

@@ -104,6 +104,7 @@ const SetLimits = z.strictObject({
   max_running: z.int().min(0).max(100_000).nullable().optional(),
   max_gpus: z.int().min(0).max(1_000_000).nullable().optional(),
   submits_per_minute: z.int().min(0).max(10_000).nullable().optional(),
+  max_storage_gib: z.number().min(0).max(1_000_000_000).nullable().optional(),
   max_priority: z.int().min(-100).max(100).optional(),
 });
 const Prioritize = z.strictObject({ priority: z.int().min(-100).max(100) });
@@ -415,6 +416,7 @@ export const ROUTES = {
     status: 201,
     answer: json(r.CreatedTaskWire),
     errors: [
+      "files_gone",
       "preflight_failed",
       "unsupported_verl",
       "unknown_profile",

@@ -10,7 +10,7 @@ import { authenticator } from "./authenticate.ts";
 import type { UserStore } from "./ports.ts";
 import { newToken, tokenHash } from "./tokens.ts";
 
-const limits = { maxQueued: null, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxPriority: 0 };
+const limits = { maxQueued: null, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxStorageGib: null, maxPriority: 0 };
 const user: User = { userId: "alice", displayName: null, state: "ACTIVE", limits, createdAt: 0 };
 const token: Token = {
   tokenId: "tok_1",

@@ -1,10 +1,11 @@
 /** What use cases read of shared storage beside the files of a live attempt. Adapters in storage/ implement these. */
 import type { Catalog } from "../domain/catalog.ts";
+import type { CheckpointShape, SavedStepState } from "../domain/checkpoint.ts";
 import type { Diagnosis } from "../domain/diagnosis/diagnose.ts";
 import type { FileTime } from "../domain/insight/pace.ts";
 import type { PathCheck, TrainingInputs } from "../domain/preflight.ts";
-import type { TaskSpec } from "../domain/types.ts";
-import type { LogRange } from "./ports.ts";
+import type { Task, TaskSpec } from "../domain/types.ts";
+import type { ChangeOutcome, LogRange, TaskChange } from "./ports.ts";
 
 /** `marks`: for each line in `bytes` its place in the file and its length, one after another. */
 export type LogScan = LogRange & { readonly marks: readonly number[] };
@@ -28,6 +29,39 @@ export type LogFiles = {
   /** How far the files had grown when, newest last; [] where no launcher wrote it. */
   readonly times: (userId: string, submissionId: string) => Promise<readonly FileTime[]>;
   readonly diagnose: (userId: string, submissionId: string, rayMessage: string) => Promise<Diagnosis>;
+};
+
+/** Job directories as retention sees them. `isDone` false = one call did its share; ask again. Each call throws StorageTrouble. */
+export type RetentionFiles = {
+  /** Takes the directory out of its place at once, then removes it piece by piece. Done also where there is none. */
+  readonly removeJob: (userId: string, submissionId: string) => Promise<{ readonly isDone: boolean }>;
+  /** Every checkpoint of an attempt, newest first, with whether a resume could use it. */
+  readonly savedSteps: (userId: string, submissionId: string, shape: CheckpointShape) => Promise<readonly SavedStepState[]>;
+  /** Takes these checkpoints out of their places; `clearSteps` then removes what lies there piece by piece. */
+  readonly dropSteps: (userId: string, submissionId: string, steps: readonly number[]) => Promise<void>;
+  readonly clearSteps: (userId: string, submissionId: string) => Promise<{ readonly isDone: boolean }>;
+  readonly users: () => Promise<readonly string[]>;
+  /** Names in a user's job directory, whatever they are. */
+  readonly jobNames: (userId: string) => Promise<readonly string[]>;
+  /** Bytes below one of these names, links not followed. */
+  readonly jobBytes: (userId: string, name: string) => Promise<number>;
+};
+
+/** What retention reads and writes of the database; at most `limit` tasks a call, those that ended first first. */
+export type RetentionStore = {
+  /** Ended before then, with files, not kept, and no retry with files of its own may go on from them. */
+  readonly withOldFiles: (endedBefore: number, limit: number) => Promise<readonly Task[]>;
+  /** Ended before then, with files, not kept, and all its checkpoints still there. */
+  readonly withOldCheckpoints: (endedBefore: number, limit: number) => Promise<readonly Task[]>;
+  /** Whose files or checkpoints were given up, and are not all removed yet. */
+  readonly toClear: (limit: number) => Promise<readonly Task[]>;
+  /** `stale` also where the task was kept, or a retry of it came, in the meantime. The change must set `filesGoneAt`. */
+  readonly giveUpFiles: (change: TaskChange) => Promise<ChangeOutcome>;
+  readonly giveUpCheckpoints: (change: TaskChange) => Promise<ChangeOutcome>;
+  readonly cleared: (taskId: string) => Promise<void>;
+  readonly setUse: (userId: string, bytes: number, at: number) => Promise<void>;
+  /** Null = not measured yet. */
+  readonly use: (userId: string) => Promise<{ readonly bytes: number; readonly at: number } | null>;
 };
 
 /** What stands under /private/common, looked at when a task is submitted. Paths are canonical. */

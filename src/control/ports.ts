@@ -28,6 +28,7 @@ import type {
   Workload,
 } from "../domain/types.ts";
 import type { UsageRow } from "../domain/usage.ts";
+import type { RetentionStore } from "./file-ports.ts";
 import type { NodeStore } from "./node-ports.ts";
 
 export type Clock = {
@@ -163,15 +164,17 @@ export type EarlierAnswer = { readonly kind: "replayed"; readonly answer: string
 export type InsertTaskOutcome =
   | { readonly kind: "created"; readonly task: Task }
   | EarlierAnswer
+  /** The files of the task that it would go on from were given up in the meantime. */
+  | { readonly kind: "files_gone"; readonly at: number }
   | ({ readonly kind: "user_limit" } & LimitReached);
 
 /** The limits that a new task is held against. */
-export type SubmitLimits = Pick<Limits, "maxQueued" | "submitsPerMinute">;
+export type SubmitLimits = Pick<Limits, "maxQueued" | "submitsPerMinute" | "maxStorageGib">;
 
 export type LimitReached = {
-  readonly limit: "max_queued" | "submits_per_minute";
+  readonly limit: "max_queued" | "submits_per_minute" | "max_storage_gib";
   readonly value: number;
-  /** What counts against it now. */
+  /** What counts against it now; of storage in GiB, as it was measured last. */
   readonly count: number;
   /** Until the oldest submission no longer counts; null where that is not a matter of time. */
   readonly freeInMs: number | null;
@@ -292,6 +295,7 @@ export type Store = {
   readonly queue: QueueStore;
   readonly nodes: NodeStore;
   readonly usage: UsageStore;
+  readonly retention: RetentionStore;
   readonly leader: LeaderStore;
   readonly close: () => Promise<void>;
 };

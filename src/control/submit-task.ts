@@ -14,6 +14,7 @@ import {
 import type { Limits, NewTaskEvent, Task, TaskSpec, User } from "../domain/types.ts";
 import type { CommandSource, ProfileChoice } from "./command-source.ts";
 import { type Caller, taskAudit } from "./audit.ts";
+import { goneText } from "./files-gone.ts";
 import type { CommonFiles } from "./file-ports.ts";
 import type { Clock, EarlierAnswer, Idempotency, Ids, LimitReached, NewTask, Store } from "./ports.ts";
 
@@ -274,6 +275,8 @@ export async function submitTask(
     case "replayed":
     case "key_reused":
       return replayed(outcome, idempotency?.key ?? "");
+    case "files_gone":
+      throw new AppError("files_gone", `${goneText({ filesGoneAt: outcome.at })}; retry it with from_scratch (--from-scratch)`);
     case "user_limit":
       throw new AppError("user_limit", limitText(submission.userId, outcome), {
         retryAfterS: retryInMs(outcome) / 1000,
@@ -306,6 +309,8 @@ export function retryInMs({ value, freeInMs }: LimitReached): number {
 export function limitText(userId: string, { limit, value, count, freeInMs }: LimitReached): string {
   const raise = "an admin can raise it";
   if (value === 0) return `${userId} may submit nothing: the limit ${limit} is 0; ${raise}`;
+  if (limit === "max_storage_gib")
+    return `${userId} has ${count} GiB in job directories, the limit max_storage_gib is ${value}; remove what is not needed, or ${raise}`;
   const tasks = count === 1 ? "1 task" : `${count} tasks`;
   if (limit === "max_queued") return `${userId} has ${tasks} waiting, the limit max_queued is ${value}; cancel one, or ${raise}`;
   return `${userId} submitted ${tasks} in the last minute, the limit submits_per_minute is ${value}; the next may come in ${Math.ceil((freeInMs ?? 0) / 1000)} s; ${raise}`;

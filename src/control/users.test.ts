@@ -10,7 +10,7 @@ import { createUser, getUser, issueToken, listTokens, revokeToken, setLimits, se
 import { newToken } from "./tokens.ts";
 
 const ADMIN = "admin-token-0123456789";
-const LIMITS = { maxQueued: 50, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxPriority: 0 };
+const LIMITS = { maxQueued: 50, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxStorageGib: null, maxPriority: 0 };
 
 let clock: ManualClock;
 let store: Store;

@@ -23,6 +23,8 @@ export type Checkpoints = {
   readonly skipped: readonly { readonly step: number; readonly why: string }[];
 };
 
+export type SavedStepState = { readonly step: number; readonly isComplete: boolean };
+
 const STEP = /^global_step_([1-9]\d{0,8})$/;
 /** So many broken ones are looked into before it counts as hopeless. */
 const MAX_TRIES = 20;
@@ -56,6 +58,18 @@ export function newestCheckpoint(
     skipped.push({ step, why });
   }
   return { newest: null, skipped };
+}
+
+/** All of them, newest first: for what is done to the older ones. */
+export function savedSteps(
+  names: readonly string[],
+  tracker: string | null,
+  shape: CheckpointShape,
+  open: (step: number) => StepReader,
+): readonly SavedStepState[] {
+  const steps = names.flatMap((name) => stepOf(name) ?? []).toSorted((a, b) => b - a);
+  const unfinished = unfinishedAbove(steps, trackedStep(tracker));
+  return steps.map((step) => ({ step, isComplete: step <= unfinished.step && problemOf(open(step), shape) === null }));
 }
 
 function stepOf(name: string): number | null {

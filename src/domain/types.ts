@@ -235,6 +235,8 @@ export type Limits = {
   readonly maxRunning: number | null;
   readonly maxGpus: number | null;
   readonly submitsPerMinute: number | null;
+  /** Of all files in his job directories. */
+  readonly maxStorageGib: number | null;
   readonly maxPriority: number;
 };
 

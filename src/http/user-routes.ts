@@ -77,6 +77,7 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
         max_running: "maxRunning",
         max_gpus: "maxGpus",
         submits_per_minute: "submitsPerMinute",
+        max_storage_gib: "maxStorageGib",
         max_priority: "maxPriority",
       };
       const changes = Object.fromEntries(
@@ -115,10 +116,12 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
           state: null,
           scope: null,
           limits: null,
+          storage: null,
           jobs_dir: null,
           version: deps.version,
         });
       const user = renderUser(await getUser(deps.users, principal.userId));
+      const use = await deps.store.retention.use(user.user_id);
       return ok({
         role: "user",
         user_id: user.user_id,
@@ -126,6 +129,7 @@ export function userRoutes(deps: HttpDeps): UserRoutes {
         state: user.state,
         scope: principal.scope,
         limits: user.limits,
+        storage: use === null ? null : { bytes: use.bytes, measured_at: new Date(use.at).toISOString() },
         jobs_dir: `/private/users/${user.user_id}/jobs`,
         version: deps.version,
       });

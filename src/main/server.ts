@@ -14,6 +14,7 @@ import { insightWatch } from "../control/insight-watch.ts";
 import { queueOrder } from "../control/usage.ts";
 import type { Log } from "../control/ports.ts";
 import type { SchedulerDeps } from "../control/scheduler/context.ts";
+import { retention } from "../control/retention.ts";
 import { schedulerLoop } from "../control/scheduler/loop.ts";
 import { watchRayDoor } from "../control/ray-door.ts";
 import { createApp } from "../http/app.ts";
@@ -31,6 +32,7 @@ import { commonFiles } from "../storage/common-files.ts";
 import { jobFiles } from "../storage/job-files.ts";
 import { logFiles } from "../storage/log-files.ts";
 import { nodeFiles } from "../storage/node-files.ts";
+import { retentionFiles } from "../storage/retention.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
 import { openStore } from "../store/open-store.ts";
 import { apiAddress } from "./api-address.ts";
@@ -61,6 +63,8 @@ export type RunningServer = {
 };
 
 const STORAGE_HELPERS = 3;
+/** Of one call of retention: to measure one job directory, or to remove a share of one. */
+const RETENTION_DEADLINE_MS = 120_000;
 
 const RAY_DOOR_DEADLINES = { connectMs: 2_000, totalMs: 5_000 };
 
@@ -93,6 +97,12 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: settings.allowedSymlinkTargets },
     { spawnHelper: startStorageHelper, deadlineMs: settings.storageDeadlineMs, helpers: STORAGE_HELPERS },
   );
+  // Looks at whole directories: slow calls, which none of the others waits behind.
+  const background = storageThroughHelpers(
+    { sharedRoot: settings.sharedRoot, allowedSymlinkTargets: settings.allowedSymlinkTargets },
+    { spawnHelper: startStorageHelper, deadlineMs: RETENTION_DEADLINE_MS, helpers: 1 },
+  );
+  opened.push(background.close);
   const store = await openStore({
     url: settings.databaseUrl,
     ids,
@@ -157,6 +167,14 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   opened.push(doorHttp.close);
   const rayDoor = watchRayDoor({ check: createDoorCheck(doorHttp), head: () => loop.view().head, clock, log });
   const watch = insightWatch({ store, insight: training, clock, log, leads: () => loop.view().leads });
+  const old = retention({
+    store,
+    files: retentionFiles(background.call),
+    clock,
+    log,
+    leads: () => loop.view().leads,
+    settings: settings.retention,
+  });
   const deps: HttpDeps = {
     version: VERSION,
     store,
@@ -197,8 +215,9 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
     return publishApi(settings, storage.call, url, renewed, log);
   };
   const renewing = settings.tlsFiles === null || tls === null ? null : followTls(settings.tlsFiles, tls, show, clock, log, signal);
-  const background = Promise.all([loop.run(signal), head.run(signal), token.run(signal), watch.run(signal), rayDoor.run(signal), renewing]);
-  return { url, fingerprint: tls?.fingerprint ?? null, closed: background.then(() => closeAll(opened)) };
+  const runs = [loop, head, token, watch, rayDoor, old].map((one) => one.run(signal));
+  const running = Promise.all([...runs, renewing]);
+  return { url, fingerprint: tls?.fingerprint ?? null, closed: running.then(() => closeAll(opened)) };
 }
 
 type CallStorage = ReturnType<typeof storageThroughHelpers>["call"];

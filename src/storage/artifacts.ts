@@ -48,8 +48,8 @@ function walk(parent: OpenDirectory, name: string, above: string, depth: number,
   const path = above === "" ? name : `${above}/${name}`;
   entered(parent, name, (directory) => {
     for (const [child, stats] of statsIn(directory)) {
-      // An export that is being written.
-      if (path === "export" && child.startsWith(".")) continue;
+      // An export that is being written, a checkpoint that is being removed.
+      if ((path === "export" || path === "checkpoints") && child.startsWith(".")) continue;
       if (entries.length > MAX_ENTRIES) return;
       const childPath = `${path}/${child}`;
       if (stats.isFile()) entries.push(entry(childPath, stats, stats.size, 1));

@@ -1,7 +1,14 @@
 /** What stands in an attempt's `checkpoints/`. Nothing is loaded, and no link is followed out of the job's directory: a job owns these names. */
 import { closeSync, constants, fstatSync, openSync, opendirSync, readdirSync } from "node:fs";
 import type { CheckpointReading } from "../control/ports.ts";
-import { type CheckpointShape, type FileState, newestCheckpoint, type StepReader } from "../domain/checkpoint.ts";
+import {
+  type CheckpointShape,
+  type FileState,
+  newestCheckpoint,
+  type SavedStepState,
+  savedSteps,
+  type StepReader,
+} from "../domain/checkpoint.ts";
 import { exportFolder } from "../domain/export.ts";
 import { jobParts } from "./attempt-directory.ts";
 import { type OpenDirectory, withDirectory, within } from "./open-directory.ts";
@@ -36,6 +43,17 @@ function readSaved(saved: OpenDirectory, shape: CheckpointShape, only: number | 
   const names = namesIn(saved);
   const found = newestCheckpoint(names, readTracker(saved, names), shape, (step) => stepReader(saved, `global_step_${step}`), only);
   return { kind: "read", ...found };
+}
+
+/** Of an attempt whose directory, or whose checkpoints, are not there: none. */
+export function readSavedSteps(root: string, userId: string, submissionId: string, shape: CheckpointShape): readonly SavedStepState[] {
+  return withDirectory(root, jobParts(userId, submissionId).slice(0, -1), (jobs) => {
+    const read = (saved: OpenDirectory): readonly SavedStepState[] => {
+      const names = namesIn(saved);
+      return savedSteps(names, readTracker(saved, names), shape, (step) => stepReader(saved, `global_step_${step}`));
+    };
+    return ifThere(jobs, submissionId, (job) => ifThere(job, "checkpoints", read)) ?? [];
+  });
 }
 
 function namesIn(directory: OpenDirectory): readonly string[] {

@@ -1,7 +1,7 @@
 /** Everything that verlpool asks of shared storage, by name: one table, run in this process or in the killable helper. Synchronous on purpose. */
 import type { LogPlace, LogScan } from "../control/file-ports.ts";
 import type { CheckpointReading, LogRange, PreparedAttempt } from "../control/ports.ts";
-import type { CheckpointShape } from "../domain/checkpoint.ts";
+import type { CheckpointShape, SavedStepState } from "../domain/checkpoint.ts";
 import type { AttemptFiles, Claim, StopWhy } from "../domain/types.ts";
 import type { NodeRecord } from "../domain/node-record.ts";
 import type { ArtifactListing, ArtifactRead } from "../domain/artifact.ts";
@@ -11,9 +11,10 @@ import { readCatalog } from "./catalog.ts";
 import { writeApiFile, type ApiRecord } from "./api-file.ts";
 import { lookAtAttempt, prepareAttempt, probeStorage, revokeAttempt, stopAttempt, type ServerClaim } from "./attempt-directory.ts";
 import { type AttemptEvidence, readAttemptEvidence } from "./attempt-evidence.ts";
-import { hasExport, readCheckpoints } from "./checkpoints.ts";
+import { hasExport, readCheckpoints, readSavedSteps } from "./checkpoints.ts";
 import { cachedSnapshot, checkCommonPath, readVerlVersion } from "./common-directory.ts";
 import { HEAD_OPERATIONS, type HeadOperations } from "./head-operations.ts";
+import { clearSteps, dropSteps, jobBytes, jobNames, removeJob, userNames } from "./retention.ts";
 import { installLauncher } from "./install-launcher.ts";
 import type { PathCheck, TrainingInputs } from "../domain/preflight.ts";
 import { type InputPaths, readTrainingInputs } from "./training-inputs.ts";
@@ -67,6 +68,13 @@ export type Operations = HeadOperations & {
     readonly result: CheckpointReading;
   };
   readonly hasExport: { readonly args: Job & { readonly step: number }; readonly result: boolean };
+  readonly removeJob: { readonly args: Job; readonly result: { readonly isDone: boolean } };
+  readonly savedSteps: { readonly args: Job & { readonly shape: CheckpointShape }; readonly result: readonly SavedStepState[] };
+  readonly dropSteps: { readonly args: Job & { readonly steps: readonly number[] }; readonly result: null };
+  readonly clearSteps: { readonly args: Job; readonly result: { readonly isDone: boolean } };
+  readonly userNames: { readonly args: Record<string, never>; readonly result: readonly string[] };
+  readonly jobNames: { readonly args: { readonly userId: string }; readonly result: readonly string[] };
+  readonly jobBytes: { readonly args: { readonly userId: string; readonly name: string }; readonly result: number };
   readonly probe: { readonly args: { readonly host: string }; readonly result: null };
   readonly checkCommon: { readonly args: { readonly path: string; readonly expect: "file" | "directory" }; readonly result: PathCheck };
   readonly verlVersion: { readonly args: { readonly codePath: string }; readonly result: string | null };
@@ -121,6 +129,13 @@ const TABLE: Table = {
   diagnoseLog: ({ sharedRoot }, { userId, submissionId, rayMessage }) => diagnoseJobLog(sharedRoot, userId, submissionId, rayMessage),
   checkpoints: ({ sharedRoot }, { userId, submissionId, shape, only }) => readCheckpoints(sharedRoot, userId, submissionId, shape, only),
   hasExport: ({ sharedRoot }, { userId, submissionId, step }) => hasExport(sharedRoot, userId, submissionId, step),
+  removeJob: ({ sharedRoot }, { userId, submissionId }) => removeJob(sharedRoot, userId, submissionId),
+  savedSteps: ({ sharedRoot }, { userId, submissionId, shape }) => readSavedSteps(sharedRoot, userId, submissionId, shape),
+  dropSteps: ({ sharedRoot }, { userId, submissionId, steps }) => (dropSteps(sharedRoot, userId, submissionId, steps), null),
+  clearSteps: ({ sharedRoot }, { userId, submissionId }) => clearSteps(sharedRoot, userId, submissionId),
+  userNames: ({ sharedRoot }) => userNames(sharedRoot),
+  jobNames: ({ sharedRoot }, { userId }) => jobNames(sharedRoot, userId),
+  jobBytes: ({ sharedRoot }, { userId, name }) => jobBytes(sharedRoot, userId, name),
   probe: ({ sharedRoot }, { host }) => (probeStorage(sharedRoot, host), null),
   checkCommon: (config, { path, expect }) => checkCommonPath(commonRoot(config), path, expect),
   verlVersion: (config, { codePath }) => readVerlVersion(commonRoot(config), codePath),

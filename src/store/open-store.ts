@@ -15,6 +15,7 @@ import { makeNodeStore } from "./node-store.ts";
 import { makeQueueStore } from "./queue-store.ts";
 import { makeTaskStore } from "./task-store.ts";
 import { withTrouble } from "./trouble.ts";
+import { makeRetentionStore } from "./retention-store.ts";
 import { makeUsageStore } from "./usage-store.ts";
 import { makeUserStore } from "./user-store.ts";
 import { makeWriteQueue, type WriteQueue } from "./write-queue.ts";
@@ -112,6 +113,7 @@ async function assemble(
     queue: withTrouble(makeQueueStore(read, queue.write)),
     nodes: withTrouble(makeNodeStore(read, queue.write, dialect)),
     usage: withTrouble(makeUsageStore(read)),
+    retention: withTrouble(makeRetentionStore(read, queue.write, dialect)),
     leader: withTrouble({
       lead: makeLead(queue.write),
       ping: async () => {

@@ -35,6 +35,8 @@ export function insertTaskPlan(
       const reached = await limitReached(tx.db, task.userId, limits, task.createdAt, tx.counts.pending);
       if (reached !== null) return { kind: "user_limit", ...reached };
     }
+    const gone = await filesGone(tx.db, dialect, task);
+    if (gone !== null) return { kind: "files_gone", at: gone };
     const { seq } = await tx.db
       .insertInto("tasks")
       .values(dialect === "sqlite" ? { ...row, seq: sql<number>`(select coalesce(max(seq), 0) + 1 from tasks)` } : row)
@@ -83,6 +85,17 @@ async function remember(db: Kysely<Tables>, task: NewTask, idempotency: Idempote
       }),
     )
     .execute();
+}
+
+/**
+ * When the files that a retry would go on from were given up; null = they are there, and stay: retention asks in a transaction that takes the old
+ * task's row for itself whether a retry of it exists.
+ */
+async function filesGone(db: Kysely<Tables>, dialect: Dialect, { retryOf, fromScratch }: NewTask): Promise<number | null> {
+  if (retryOf === null || fromScratch) return null;
+  const query = db.selectFrom("tasks").select("files_gone_at").where("task_id", "=", retryOf);
+  const row = await (dialect === "postgres" ? query.forShare() : query).executeTakeFirst();
+  return row?.files_gone_at ?? null;
 }
 
 /** Other servers' submissions for this user wait until the transaction ends, so that no two of them see the same last free place. */

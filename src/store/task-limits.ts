@@ -14,7 +14,12 @@ export async function limitReached(
   now: number,
   pending: (userId: string, state: TaskState) => number,
 ): Promise<LimitReached | null> {
-  const { maxQueued, submitsPerMinute } = limits;
+  const { maxQueued, submitsPerMinute, maxStorageGib } = limits;
+  if (maxStorageGib !== null) {
+    const gib = await storageGib(db, userId);
+    const count = Math.round(gib * 100) / 100;
+    if (gib >= maxStorageGib) return { limit: "max_storage_gib", value: maxStorageGib, count, freeInMs: null };
+  }
   if (maxQueued !== null) {
     const count = (await countWaiting(db, userId)) + pending(userId, "QUEUED") + pending(userId, "PENDING_RESOURCES");
     if (count >= maxQueued) return { limit: "max_queued", value: maxQueued, count, freeInMs: null };
@@ -26,6 +31,14 @@ export async function limitReached(
   // One that lies further ahead than the clocks of servers differ is from before a clock was set back; it must not lock the user out.
   if (oldest === undefined || Math.abs(now - oldest.created_at) >= MINUTE_MS) return null;
   return { ...reached, freeInMs: oldest.created_at + MINUTE_MS - now };
+}
+
+const GIB = 2 ** 30;
+
+/** As it was measured last; 0 before the first time. */
+async function storageGib(db: Kysely<Tables>, userId: string): Promise<number> {
+  const row = await db.selectFrom("storage_use").select("bytes").where("user_id", "=", userId).executeTakeFirst();
+  return (row?.bytes ?? 0) / GIB;
 }
 
 async function countWaiting(db: Kysely<Tables>, userId: string): Promise<number> {

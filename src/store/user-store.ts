@@ -10,6 +10,9 @@ import type { Tables, UserTable } from "./tables.ts";
 import { findToken, insertToken, listTokens, revokeToken, rotateToken, touchToken } from "./token-store.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
+/** Rows of before schema 7 have no such limit. */
+const LIMITS_OF_LATER_SCHEMAS = { maxStorageGib: null };
+
 export function makeUserStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): UserStore {
   return {
     insertUser: async (user, audit) => await write(async ({ db }) => await insertUser(db, user, audit)),
@@ -101,7 +104,7 @@ function userOf(row: Selectable<UserTable>): User {
     userId: row.user_id,
     displayName: row.display_name,
     state: row.state,
-    limits: JSON.parse(row.limits) as User["limits"],
+    limits: { ...LIMITS_OF_LATER_SCHEMAS, ...(JSON.parse(row.limits) as User["limits"]) },
     createdAt: row.created_at,
   };
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { cliWorld, refuse, unreachable, URL_OF_SERVER } from "../support/cli-world.ts";
 
 const CONTEXT = "/home/alice/.config/verlpool/context.json";
-const limits = { max_queued: 50, max_running: null, max_gpus: 8, submits_per_minute: null, max_priority: 0 };
+const limits = { max_queued: 50, max_running: null, max_gpus: 8, submits_per_minute: null, max_storage_gib: null, max_priority: 0 };
 const me = {
   role: "user",
   user_id: "alice",
@@ -10,10 +10,21 @@ const me = {
   state: "ACTIVE",
   scope: "full",
   limits,
+  storage: { bytes: 3 * 2 ** 30, measured_at: "2026-08-01T11:55:00.000Z" },
   jobs_dir: "/private/users/alice/jobs",
   version: "2.5.0",
 } as const;
-const admin = { ...me, role: "admin", user_id: null, display_name: null, state: null, scope: null, limits: null, jobs_dir: null };
+const admin = {
+  ...me,
+  role: "admin",
+  user_id: null,
+  display_name: null,
+  state: null,
+  scope: null,
+  limits: null,
+  storage: null,
+  jobs_dir: null,
+};
 const context = (url = URL_OF_SERVER, token = "mvp_u_stored") => JSON.stringify({ schema: 1, url, token });
 const api = (url: string) => JSON.stringify({ schema: 1, url, ca_fingerprint: null, at: "2026-08-01T12:00:00.000Z" });
 const routes = { me: { json: me } };

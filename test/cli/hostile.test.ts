@@ -45,7 +45,7 @@ const user = {
   user_id: HOSTILE,
   display_name: HOSTILE,
   state: "ACTIVE",
-  limits: { max_queued: 1, max_running: 1, max_gpus: 1, submits_per_minute: 1, max_priority: 0 },
+  limits: { max_queued: 1, max_running: 1, max_gpus: 1, submits_per_minute: 1, max_storage_gib: 1, max_priority: 0 },
   created_at: HOSTILE,
 } as const;
 const plan = {
@@ -271,6 +271,7 @@ const CASES: readonly (readonly [argv: readonly string[], routes: FakeRoutes])[]
           state: "ACTIVE",
           scope: "full",
           limits: user.limits,
+          storage: null,
           jobs_dir: HOSTILE,
           version: HOSTILE,
         },

@@ -68,8 +68,8 @@ describe("two servers on one Postgres", () => {
   });
 
   it.each([
-    { maxQueued: 5, submitsPerMinute: null },
-    { maxQueued: null, submitsPerMinute: 5 },
+    { maxQueued: 5, submitsPerMinute: null, maxStorageGib: null },
+    { maxQueued: null, submitsPerMinute: 5, maxStorageGib: null },
   ])("keep a user's limit between them: %o", async (limits) => {
     await withTwoServers(async (one, two) => {
       const outcomes = await Promise.all(

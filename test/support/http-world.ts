@@ -32,7 +32,14 @@ import { BY_ADMIN } from "./audit-samples.ts";
 
 export const ADMIN_TOKEN = "admin-token-of-these-tests";
 
-export const NO_LIMITS: Limits = { maxQueued: 50, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxPriority: 0 };
+export const NO_LIMITS: Limits = {
+  maxQueued: 50,
+  maxRunning: null,
+  maxGpus: null,
+  submitsPerMinute: null,
+  maxStorageGib: null,
+  maxPriority: 0,
+};
 
 export const SPEC = `workload: grpo
 code_path: /private/common/code/verl

@@ -36,7 +36,7 @@ export function storeFixture(database: TestDatabase): StoreFixture {
       task,
       CREATED,
       idempotency,
-      { maxQueued: null, submitsPerMinute: null, ...limits },
+      { maxQueued: null, submitsPerMinute: null, maxStorageGib: null, ...limits },
       (made) => `answer of ${made.taskId}`,
     );
 

@@ -96,7 +96,13 @@ function insertOnBoth(
   const userId = USERS[each.user] ?? "alice";
   const task = newTask(taskId, { userId });
   const key = each.key === null ? null : { key: `k${each.key}`, bodyHash: `h${each.body}` };
-  const call = store.tasks.insertTask(task, CREATED, key, { maxQueued: each.maxQueued, submitsPerMinute: null }, () => task.taskId);
+  const call = store.tasks.insertTask(
+    task,
+    CREATED,
+    key,
+    { maxQueued: each.maxQueued, submitsPerMinute: null, maxStorageGib: null },
+    () => task.taskId,
+  );
   const earlier = key === null ? undefined : answers.get(`${userId} ${key.key}`);
   if (earlier !== undefined) {
     return [call, earlier.body === each.body ? ["replayed", earlier.answer, null] : ["key_reused", null, null]];

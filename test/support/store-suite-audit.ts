@@ -77,7 +77,7 @@ export function auditSuite(on: StoreFixture): void {
       const cancel = moveTo(outcome.task, "CANCELED", { audit: { ...audit, action: "task.cancel" } });
       await on.applied(cancel);
       expect((await on.store.tasks.change(cancel)).kind).toBe("stale");
-      const limits = { maxQueued: 0, submitsPerMinute: null };
+      const limits = { maxQueued: 0, submitsPerMinute: null, maxStorageGib: null };
       await on.store.tasks.insertTask(newTask("t2"), CREATED, null, limits, () => "", { ...audit, target: "t2" });
       expect((await read()).map((row) => [row.action, row.target])).toEqual([
         ["task.cancel", "t1"],

@@ -150,7 +150,7 @@ export function submissionSuite(on: StoreFixture): void {
     });
 
     it("is told without an insert, as the insert would tell it", async () => {
-      const limits = { maxQueued: 2, submitsPerMinute: 1 };
+      const limits = { maxQueued: 2, submitsPerMinute: 1, maxStorageGib: null };
       expect(await on.store.tasks.limitReached("alice", limits, NOW)).toBeNull();
       await on.created("t1");
       expect(await on.store.tasks.limitReached("alice", limits, NOW + 1)).toMatchObject({ limit: "submits_per_minute", value: 1 });

@@ -55,6 +55,6 @@ export function newAttempt(task: Task, attempt: number): NonNullable<TaskChange[
 }
 
 export function newUser(userId: string): User {
-  const limits = { maxQueued: 50, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxPriority: 0 };
+  const limits = { maxQueued: 50, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxStorageGib: null, maxPriority: 0 };
   return { userId, displayName: null, state: "ACTIVE", limits, createdAt: NOW };
 }

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { MeWire } from "../../contract/resources.ts";
 import { apiClient } from "../client.ts";
 import { contextPath, contextText, findUrl, parseToken, trustOf } from "../context.ts";
-import { sheet } from "../output.ts";
+import { bytesText, relativeTime, sheet } from "../output.ts";
 import { usageError } from "../problem-error.ts";
 import type { Session } from "../session.ts";
 import { visible } from "../visible.ts";
@@ -84,6 +84,12 @@ export async function runWhoami(session: Session, options: { readonly json: bool
         ["state", me.state],
         ["scope", me.scope],
         ["files", me.jobs_dir === null ? null : visible(me.jobs_dir)],
+        [
+          "storage",
+          me.storage === null
+            ? null
+            : `${bytesText(me.storage.bytes)}, measured ${relativeTime(me.storage.measured_at, session.world.clock.now())}`,
+        ],
         ["limits", visible(limits.join(", "))],
         ["server", `${visible(where.url)} (from ${visible(where.urlFrom)}), version ${visible(me.version)}`],
         ["token", `from ${visible(where.tokenFrom)}`],

@@ -32,6 +32,7 @@ function userSheet(session: Session, user: UserWire): string {
       ["max running", limitText(limits.max_running)],
       ["max gpus", limitText(limits.max_gpus)],
       ["submits per minute", limitText(limits.submits_per_minute)],
+      ["max storage GiB", limitText(limits.max_storage_gib)],
       ["max priority", String(limits.max_priority)],
     ],
     session.paint,
@@ -133,6 +134,7 @@ type LimitFlags = {
   maxRunning?: number | "none";
   maxGpus?: number | "none";
   submitsPerMinute?: number | "none";
+  maxStorageGib?: number | "none";
   maxPriority?: number;
   json?: true;
 };
@@ -143,6 +145,7 @@ function limitsOf(flags: LimitFlags): Partial<LimitsView> {
     ["max_running", flags.maxRunning],
     ["max_gpus", flags.maxGpus],
     ["submits_per_minute", flags.submitsPerMinute],
+    ["max_storage_gib", flags.maxStorageGib],
     ["max_priority", flags.maxPriority],
   ] as const;
   return Object.fromEntries(given.filter(([, value]) => value !== undefined).map(([key, value]) => [key, value === "none" ? null : value]));
@@ -180,6 +183,7 @@ export function addUser(program: Command, bind: Bind): void {
     .option("--max-running <n>", "running tasks, or none", limitValue)
     .option("--max-gpus <n>", "GPUs at once, or none", limitValue)
     .option("--submits-per-minute <n>", "submissions, or none", limitValue)
+    .option("--max-storage-gib <n>", "GiB in the job directories, or none", limitValue)
     .option("--max-priority <n>", "the highest priority the user may ask for", wholeNumber(-100, 100))
     .option(...JSON_OPTION)
     .action((userId: string, flags: LimitFlags) =>

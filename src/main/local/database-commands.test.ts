@@ -95,7 +95,7 @@ test("a backup is taken while a server writes, is for its owner alone, and resto
   expect((await restored.users.getUser("alice"))?.displayName).toBe("Alice");
 });
 
-const LIMITS = { maxQueued: null, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxPriority: 0 };
+const LIMITS = { maxQueued: null, maxRunning: null, maxGpus: null, submitsPerMinute: null, maxStorageGib: null, maxPriority: 0 };
 
 test("what is no database of verlpool is not restored, and what was there stays", async () => {
   await (await openDatabase()).close();

@@ -12,6 +12,7 @@ const FIELDS = {
   max_running: "limits.running",
   max_gpus: "limits.gpus",
   submits_per_minute: "limits.submits",
+  max_storage_gib: "limits.storage",
   max_priority: "limits.priority",
 } as const satisfies { readonly [name in keyof Limits]: Key };
 const NAMES = Object.keys(FIELDS) as (keyof Limits)[];

@@ -294,6 +294,7 @@ export const en = {
   "limits.queued": "Queued tasks",
   "limits.running": "Running tasks",
   "limits.gpus": "GPUs",
+  "limits.storage": "Storage (GiB)",
   "limits.submits": "Submissions a minute",
   "limits.priority": "Highest priority",
   "limits.save": "Save limits",

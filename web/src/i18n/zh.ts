@@ -296,6 +296,7 @@ export const zh: { readonly [key in keyof typeof en]: string } = {
   "limits.queued": "排队任务数",
   "limits.running": "运行任务数",
   "limits.gpus": "GPU 数",
+  "limits.storage": "存储（GiB）",
   "limits.submits": "每分钟提交数",
   "limits.priority": "最高优先级",
   "limits.save": "保存限额",
