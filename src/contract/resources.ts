@@ -305,13 +305,6 @@ export const UsageListWire = z.object({
   next_cursor: z.null(),
 });
 
-export const ReadyWire = z
-  .object({
-    status: z.enum(["ok", "degraded", "failing"]),
-    checks: z.record(z.string(), z.object({ status: z.enum(["ok", "degraded", "failing"]), ms: z.number() })),
-  })
-  .meta({ id: "Ready" });
-
 export const ProfileWire = z
   .object({
     name: z.string(),

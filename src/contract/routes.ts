@@ -11,6 +11,7 @@ import { CatalogWire } from "./catalog.ts";
 import { PlanWire } from "./plan.ts";
 import { CurvesWire, WhyWire } from "./insight.ts";
 import { NodesWire, NodeWire } from "./nodes.ts";
+import { ReadyWire } from "./ready.ts";
 import * as r from "./resources.ts";
 
 /** open: nobody is asked; any: any valid token (also scope metrics); user: a user's or the admin's; admin: the admin only. */
@@ -718,7 +719,7 @@ export const ROUTES = {
     query: none,
     body: null,
     status: 200,
-    answer: json(r.ReadyWire),
+    answer: json(ReadyWire),
     errors: [],
   },
   metrics: {

@@ -52,7 +52,7 @@ export function oldFilesQuery(db: Kysely<Tables>, endedBefore: number, limit: nu
     .selectAll()
     .where(WITH_FILES)
     .where("ended_at", "<", endedBefore)
-    .where(({ not, exists }) => not(exists(heirQuery(db))))
+    .where((of) => of.not(of.exists(heirQuery(db))))
     .orderBy("ended_at")
     .limit(limit);
 }
@@ -96,7 +96,7 @@ function giveUpPlan(dialect: Dialect, change: TaskChange, what: "files" | "check
       .selectFrom("tasks")
       .select("task_id")
       .where("task_id", "=", change.taskId)
-      .where(({ exists }) => exists(heirQuery(db)));
+      .where((of) => of.exists(heirQuery(db)));
     if (what === "files" && (await heir.executeTakeFirst()) !== undefined) return { kind: "stale" };
     const outcome = await apply(tx);
     if (outcome.kind === "stale") return outcome;

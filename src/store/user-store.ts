@@ -10,7 +10,7 @@ import type { Tables, UserTable } from "./tables.ts";
 import { findToken, insertToken, listTokens, revokeToken, rotateToken, touchToken } from "./token-store.ts";
 import type { WriteQueue } from "./write-queue.ts";
 
-/** Rows of before schema 7 have no such limit. */
+/** Rows of before schema 8 have no such limit. */
 const LIMITS_OF_LATER_SCHEMAS = { maxStorageGib: null };
 
 export function makeUserStore(read: Kysely<Tables>, write: WriteQueue["write"], dialect: Dialect): UserStore {
