@@ -8,6 +8,8 @@ import { CREATED, moveTo, newAttempt, newTask } from "./task-samples.ts";
 export type StoreFixture = {
   readonly database: TestDatabase;
   readonly store: Store;
+  /** Where a second store, as another server has it, is opened; only of a shared database. */
+  readonly fresh: FreshDatabase;
   /** Opens the store again, after the test closed it; where a database dies with its store, on a new one. */
   readonly reopen: () => Promise<void>;
   readonly insert: (task: NewTask, idempotency?: Idempotency | null, limits?: Partial<SubmitLimits>) => Promise<InsertTaskOutcome>;
@@ -60,6 +62,9 @@ export function storeFixture(database: TestDatabase): StoreFixture {
 
   return {
     database,
+    get fresh() {
+      return fresh;
+    },
     get store() {
       return store;
     },

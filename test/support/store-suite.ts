@@ -8,6 +8,7 @@ import { lifeSuite } from "./store-suite-life.ts";
 import { nodeSuite } from "./store-suite-nodes.ts";
 import { queueSuite } from "./store-suite-queue.ts";
 import { readSuite } from "./store-suite-reads.ts";
+import { retentionSuite } from "./store-suite-retention.ts";
 import { submissionSuite } from "./store-suite-submissions.ts";
 import { usageSuite } from "./store-suite-usage.ts";
 import { userSuite } from "./store-suite-users.ts";
@@ -23,6 +24,7 @@ export function storeSuite(database: TestDatabase): void {
     queueSuite(on);
     nodeSuite(on);
     usageSuite(on);
+    retentionSuite(on);
     lifeSuite(on);
   });
 }
