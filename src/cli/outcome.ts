@@ -35,5 +35,7 @@ export async function sayEnd(session: Session, task: TaskWire): Promise<void> {
   const ran = task.started_at === null ? "" : ` after ${spanText(task.started_at, task.ended_at, session.world.clock.now())}`;
   await session.say(`${visible(task.task_id)}  ${paintState(session.paintTalk, task.state)}${ran}`);
   for (const line of failureLines(task)) await session.say(`  ${line}`);
-  if (task.state === "SUCCEEDED" && task.attempt !== null) await session.say(`  results: ${visible(task.attempt.job_dir)}`);
+  // What an export made lies with the task that it is of.
+  if (task.state === "SUCCEEDED" && task.attempt !== null && task.export_of === null)
+    await session.say(`  results: ${visible(task.attempt.job_dir)}`);
 }

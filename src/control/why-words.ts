@@ -67,6 +67,7 @@ export function attemptLines(attempts: readonly Attempt[]): readonly string[] {
 export function nextCommands({ task, waiting, running, again }: Why): readonly string[] {
   const id = task.taskId;
   if (waiting !== null) return ["verlpool queue", "verlpool nodes", `verlpool cancel ${id}`];
+  if (isTerminal(task.state) && (task.exportOf !== null || task.filesGoneAt !== null)) return [`verlpool show ${id}`];
   if (task.state === "SUCCEEDED") return [`verlpool curves ${id}`, `verlpool logs ${id} --tail 100`];
   if (isTerminal(task.state))
     return [...(again === null ? [] : [`verlpool retry ${id}`]), `verlpool logs ${id} --tail 100`, `verlpool curves ${id}`];

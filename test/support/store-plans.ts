@@ -5,6 +5,7 @@ import type { Dialect } from "../../src/store/migrations/migration.ts";
 import type { Tables } from "../../src/store/tables.ts";
 import type { AuditFilter } from "../../src/domain/audit.ts";
 import { auditQuery } from "../../src/store/audit-store.ts";
+import { oldCheckpointsQuery, oldFilesQuery, toClearQuery } from "../../src/store/retention-store.ts";
 import { nthNewestQuery } from "../../src/store/task-limits.ts";
 import { attemptsQuery, eventsQuery, latestQuery, listQuery, openQuery, partQuery, versionsQuery } from "../../src/store/task-reads.ts";
 
@@ -38,6 +39,9 @@ export function pageQueries(db: Kysely<Tables>, dialect: Dialect): readonly Name
     { name: "audit of a target", query: audit({ target: "h77" }), index: "audit_target" },
     { name: "audit of an action", query: audit({ action: "token.create" }), index: "audit_action" },
     { name: "audit by an actor", query: audit({ actor: "admin" }), index: "audit_actor" },
+    { name: "old files", query: oldFilesQuery(db, 15_000, 100), index: "tasks_with_files" },
+    { name: "old checkpoints", query: oldCheckpointsQuery(db, 15_000, 100), index: "tasks_unpruned" },
+    { name: "what is to be cleared", query: toClearQuery(db, 100), index: "tasks_to_clear" },
     { name: "newest attempts", query: latestQuery(db, ["t1", "t2"]), index: "sqlite_autoindex_attempts_2" },
   ];
 }

@@ -67,7 +67,8 @@ function nextCommands(task: TaskWire): readonly string[] {
     if (task.stall !== null) return [`verlpool why ${id}`, `verlpool artifacts ${id}`, `verlpool cancel ${id}`];
     return [`verlpool why ${id}`, started === null ? `verlpool queue` : `verlpool logs -f ${id}`, `verlpool cancel ${id}`];
   }
-  const seen = task.attempt === null ? [] : [`verlpool logs --tail 100 ${id}`];
+  const seen = task.attempt === null || task.files_gone_at !== null ? [] : [`verlpool logs --tail 100 ${id}`];
+  if (task.export_of !== null) return seen;
   return [...seen, ...(task.state === "SUCCEEDED" ? [`verlpool curves ${id}`] : [`verlpool why ${id}`, `verlpool retry ${id}`])];
 }
 
