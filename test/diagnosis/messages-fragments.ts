@@ -178,4 +178,10 @@ export const FRAGMENTS: readonly (readonly [label: string, log: string])[] = [
   ],
   ["shm_too_small", "RuntimeError: DataLoader worker (pid 13) is killed by signal: Bus error."],
   ["host_oom", "RuntimeError: DataLoader worker (pid 4161) is killed by signal: Killed."],
+  ["unknown", "(TaskRunner pid=1) Error in reward_fn: 'reward_extra_info'\n(TaskRunner pid=1) list(reward_extra_infos_dict.keys())=[]"],
+  ["comm_network", "Exception: Capture cuda graph failed: [../gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.1]:3121"],
+  [
+    "cuda_oom_rollout",
+    "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 448.00 MiB. GPU 7 has a total capacity of 95.00",
+  ],
 ];

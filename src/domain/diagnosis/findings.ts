@@ -33,7 +33,7 @@ const EXCEPTION_WORDS = ["error: ", "exception: ", "error(", "exception("];
 /** Wrappers and endings, which say nothing of their own. */
 const WRAPPER =
   /RayTaskError|ActorDiedError|ActorUnavailableError|RayActorError|WorkerCrashedError|ChildFailedError|KeyboardInterrupt|SystemExit|GetTimeoutError|CalledProcessError|DistBackendError|ProcessRaisedException|ProcessExitedException|BrokenPipeError|ConnectionResetError|EOFError|EngineDeadError|EngineCore|CancelledError|StopIteration/;
-const EXCEPTION = /^(?:[a-z_][\w.]{0,120}\.)?[A-Z]\w{0,80}(?:Error|Exception)(?:: |\()/;
+const EXCEPTION = /^(?:[a-z_][\w.]{0,120}\.)?(?:[A-Z]\w{0,80}(?:Error|Exception)|Exception)(?:: |\()/;
 
 type Index = { readonly finder: WordFinder; readonly rulesOf: readonly (readonly number[])[]; readonly kinds: readonly Kind[] };
 type Kind = "rule" | "mark" | "progress" | "exception";

@@ -46,7 +46,7 @@ const SUBJECT_CHARS = 60;
 const SUBJECT = /^[A-Z][\w'./-]{0,30}(?: [\w'./-]{1,30}){0,4} $/;
 const TALKS =
   /\b(?:I|[Ww]e|[Yy]ou|[Pp]eople|[Uu]sers?|they|my|your|see|sees|saw|get|gets|got|hit|meet|met|face|find|found|have|help|why|[Ww]hat|[Hh]ow|[Ww]hen|[Ii]f|because|means?|may|might|could|can|would|should|often|avoid|[Ee]xplain|[Ff]ix|handle|prevent|without|like|about)\b/;
-const SAID_BY_EXCEPTION = /^(?:[a-z_][\w.]{0,120}\.)?[A-Z]\w{0,80}(?:Error|Exception)(?:: |\()/;
+const SAID_BY_EXCEPTION = /^(?:[a-z_][\w.]{0,120}\.)?(?:[A-Z]\w{0,80}(?:Error|Exception)|Exception)(?:: |\()/;
 
 /** Whether a message can begin at `at`: at the line's start, or after what sets it off. "I get CUDA out of memory" is a sentence about one. */
 export function beginsHere(line: Line, at: number): boolean {

@@ -1,7 +1,7 @@
 import type { Rule } from "../rule.ts";
 
 const ROLLOUT =
-  /[\\/]vllm[\\/]|[\\/]sglang[\\/]|cumem_allocator|vLLMHttpServer|SGLangHttpServer|vLLMAsync|EngineCore|VllmWorker|Worker_TP|multiproc_executor|gpu_model_runner|gpu_worker\.py|generate_sequences|wake_up|resume_memory_occupation|sharding_manager|fsdp_vllm|fsdp_sglang|hf_rollout|vllm_rollout|sglang_rollout|model_runner\.py|tp_worker|kv_cache|capture_model|sgl_|torch_memory_saver|Scheduler hit an exception|\bTP\d{1,3}\] |warming up sampler|gpu_memory_utilization|mem-fraction-static/;
+  /[\\/]vllm[\\/]|[\\/]sglang[\\/]|cumem_allocator|vLLMHttpServer|SGLangHttpServer|vLLMAsync|EngineCore|VllmWorker|Worker_TP|multiproc_executor|gpu_model_runner|gpu_worker\.py|generate_sequences|wake_up|resume_memory_occupation|sharding_manager|fsdp_vllm|fsdp_sglang|hf_rollout|vllm_rollout|sglang_rollout|model_runner\.py|tp_worker|kv_cache|capture_model|sgl_|torch_memory_saver|Scheduler hit an exception|[Cc]apture (?:cuda|CUDA) graph failed|\bTP\d{1,3}\] |warming up sampler|gpu_memory_utilization|mem-fraction-static/;
 const TRAIN =
   /dp_actor|dp_critic|fsdp_workers|engine_workers|megatron_actor|megatron_critic|megatron_workers|MegatronTrain|update_actor|update_critic|update_policy|compute_log_prob|compute_ref_log_prob|compute_values|entropy_from_logits|torch[\\/]optim[\\/]|optimizer\.step|\.backward\(|_engine_run_backward|sft_trainer|transformer_impl|train_batch|forward_backward|deepspeed|accelerate[\\/]|training_step/;
 const OOM =
