@@ -184,4 +184,8 @@ export const FRAGMENTS: readonly (readonly [label: string, log: string])[] = [
     "cuda_oom_rollout",
     "Exception: Capture cuda graph failed: CUDA out of memory. Tried to allocate 448.00 MiB. GPU 7 has a total capacity of 95.00",
   ],
+  [
+    "unknown",
+    '  File "/c/verl/trainer/main_ppo.py", line 131, in run\n    trainer.fit()\n  File "/c/verl/trainer/ppo/v1/trainer_base.py", line 503, in fit\n    self._step()\n  File "/e/transfer_queue/interface.py", line 903, in async_kv_batch_get\nValueError: keys or partition were not found!',
+  ],
 ];

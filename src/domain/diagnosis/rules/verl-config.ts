@@ -3,7 +3,7 @@ import type { Rule } from "../rule.ts";
 const CONFIG_FRAMES =
   /verl[\\/]utils[\\/]config\.py|verl[\\/]workers[\\/]config[\\/]|validate_config|_validate_config|__post_init__|check_mutually_exclusive|omega_conf_to_dataclass|core_algos|main_ppo\.py.{0,40}in (?:main|run)\b/;
 const OTHER_FRAMES =
-  /reward_score|reward_manager|reward_loop|rl_dataset|sft_dataset|checkpoint_manager|[\\/]vllm[\\/]|[\\/]sglang[\\/]|[\\/]datasets[\\/]|[\\/]torch[\\/]/;
+  /reward_score|reward_manager|reward_loop|rl_dataset|sft_dataset|checkpoint_manager|[\\/]vllm[\\/]|[\\/]sglang[\\/]|[\\/]datasets[\\/]|[\\/]torch[\\/]|transfer_queue|agent_loop|metric_utils|\bin (?:fit|_validate|(?:update|compute|generate|_compute)_\w{1,40})\b/;
 const IN_PROFILE = "These settings are in the profile: choose another (verlpool profiles), or ask the operator to correct it.";
 
 export const VERL_CONFIG: readonly Rule[] = [
