@@ -132,7 +132,19 @@ export function resolveConfig(sources: ConfigSources): Config {
 function check(name: ConfigKey, schema: z.ZodType, value: unknown, where: string): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new ConfigError(`${name} (${where}): ${parsed.error.issues.map((issue) => issue.message).join("; ")}; ${KEYS[name].about}`);
+  const why = [...new Set(parsed.error.issues.map(words))].join("; ");
+  // A secret may be what is wrong with it.
+  const found = "secret" in KEYS[name] ? "what is given" : JSON.stringify(value);
+  throw new ConfigError(`${name} (${where}): ${found} ${why}; it is: ${KEYS[name].about}`);
+}
+
+const KINDS: { readonly [expected: string]: string } = { int: "whole number", array: "list" };
+
+function words(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_type") return `is no ${KINDS[issue.expected] ?? issue.expected}`;
+  if (issue.code === "too_small") return issue.origin === "string" ? "is empty" : `is below ${issue.minimum}`;
+  if (issue.code === "too_big") return `is above ${issue.maximum}`;
+  return issue.code === "invalid_value" ? `is none of ${issue.values.join(", ")}` : `is not valid (${issue.message})`;
 }
 
 /** Environment values are text: a number, a list with commas, or null is meant where the key is one. */

@@ -1,4 +1,5 @@
 /** `verlpool server` and `verlpool config show`. */
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConfigShowOptions, OutputStream, ServerOptions } from "../cli/world.ts";
 import { type ConfigKey, KEYS } from "../config/config.ts";
@@ -33,6 +34,11 @@ export async function serverCommand(options: ServerOptions, environment: Environ
   const settings = settingsOf(loadConfig(options.config, flagsOf(options), environment).config);
   const token = adminToken(settings.adminTokenVariable, environment, options.dev, settings.host);
   if (options.dev) await stderr.write("verlpool: development mode: loopback only, a weak admin token is accepted\n");
+  // Made here it would be an empty pool on a local disk, where a mount was meant.
+  if (!existsSync(settings.sharedRoot))
+    await stderr.write(
+      `verlpool: warning: ${settings.sharedRoot} is not there and is made; if a mount belongs there, stop and mount it first\n`,
+    );
   const signal = stopSignal();
   const log = createLog(settings.logLevel);
   if (settings.tlsFiles === null && !isLoopback(settings.host))

@@ -36,6 +36,7 @@ import { retentionFiles } from "../storage/retention.ts";
 import { storageThroughHelpers } from "../storage/storage-client.ts";
 import { openStore } from "../store/open-store.ts";
 import { apiAddress } from "./api-address.ts";
+import { listen } from "./listen.ts";
 import { asset, assetNames } from "./assets.ts";
 import { clock, ids } from "./clock.ts";
 import { clusterToken } from "./cluster-token.ts";
@@ -208,7 +209,7 @@ async function start(options: ServerOptions, signal: AbortSignal, opened: Opened
   const { connections, waitingOfOneAddress } = settings;
   const app = createApp(deps, { ...CONNECTION_LIMITS, connections, waitingOfOneAddress }, tls?.identity ?? null);
   opened.push(() => app.close());
-  const url = apiAddress(await app.listen({ host: settings.host, port: settings.port }), settings.host, hostname());
+  const url = apiAddress(await listen(app, settings.host, settings.port), settings.host, hostname());
   await publishApi(settings, storage.call, url, tls, log);
   const show = (renewed: LoadedTls): Promise<void> => {
     showIdentity(app, renewed.identity);
