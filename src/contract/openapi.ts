@@ -76,15 +76,17 @@ function responses(route: Route, components: Json): Json {
       ? { "application/json": { schema: lift(toSchema(answer.schema, "output"), components) } }
       : answer.kind === "none"
         ? {}
-        : {
-            "text/plain": { schema: { type: "string" } },
-            ...(answer.kind === "sse-or-text"
-              ? {
-                  // No schema: OpenAPI 3.1 has no word for one event of a stream.
-                  "text/event-stream": {},
-                }
-              : {}),
-          };
+        : answer.kind === "bytes"
+          ? { "application/octet-stream": {} }
+          : {
+              "text/plain": { schema: { type: "string" } },
+              ...(answer.kind === "sse-or-text"
+                ? {
+                    // No schema: OpenAPI 3.1 has no word for one event of a stream.
+                    "text/event-stream": {},
+                  }
+                : {}),
+            };
   out[String(route.status)] = { description: route.summary, ...(answer.kind === "none" ? {} : { content }) };
   const byStatus = Map.groupBy(new Set(errorCodes(route)), (code) => PROBLEMS[code].status);
   for (const [status, codes] of [...byStatus].toSorted(([a], [b]) => a - b)) {

@@ -26,7 +26,7 @@ export type Route = {
   readonly query: z.ZodObject;
   readonly body: { readonly kind: "json"; readonly schema: z.ZodType } | { readonly kind: "yaml" } | null;
   readonly status: 200 | 201 | 204;
-  readonly answer: { readonly kind: "json"; readonly schema: z.ZodType } | { readonly kind: "text" | "sse-or-text" | "none" };
+  readonly answer: { readonly kind: "json"; readonly schema: z.ZodType } | { readonly kind: "text" | "bytes" | "sse-or-text" | "none" };
   /** Beyond what every route may answer (bad_parameter, 401, 403, 404, 429, 5xx). */
   readonly errors: readonly ProblemCode[];
 };
@@ -520,7 +520,7 @@ export const ROUTES = {
     query: z.strictObject({ offset: whole(0).optional().meta({ description: "From this byte on, at most 8 MiB of it" }) }),
     body: null,
     status: 200,
-    answer: { kind: "text" },
+    answer: { kind: "bytes" },
     errors: ["files_gone", "not_found", "storage_unavailable"],
   },
   readCurves: {

@@ -66,6 +66,8 @@ test("a small file is sent byte for byte, as an attachment that no browser shows
   expect(answer.status).toBe(200);
   expect(answer.text).toBe("héllo\n");
   expect(answer.headers["content-type"]).toBe("application/octet-stream");
+  const { paths } = (await world.call("GET", "/openapi.json", null)).json();
+  expect(Object.keys(paths["/api/v2/tasks/{task_id}/artifacts/{path}"].get.responses["200"].content)).toEqual(["application/octet-stream"]);
   expect(answer.headers["content-disposition"]).toBe('attachment; filename="a_b_.txt"');
   expect(answer.headers["x-content-type-options"]).toBe("nosniff");
 });
