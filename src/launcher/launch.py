@@ -565,6 +565,13 @@ class Inner:
             # That it is there is the order; the reason is only for people.
             self.ask("stopped", None, f"verlpool asked for it (control/stop is not readable: {error})")
 
+    def stop_order(self):
+        """The `why` of control/stop; None where there is none to read. Ray's TERM comes a moment after verlpool wrote it, sooner than the next look."""
+        try:
+            return read_small(f"{self.job}/control/stop").get("why")
+        except (OSError, ValueError, AttributeError):
+            return None
+
     def flush_notes(self):
         if not self.notes:
             return
@@ -607,6 +614,9 @@ class Inner:
         outcome, stop_why, text = self.reason or ("exited", None, None)
         if self.problem is not None:
             outcome, stop_why, text = "not_started", None, self.problem
+        if outcome == "stopped" and stop_why is None:
+            stop_why = self.stop_order()
+            text = text if stop_why is None else f"verlpool asked for it ({stop_why})"
         code = self.status if self.launched else None
         count = oom_kills()
         killed = code not in (0, None) and None not in (count, self.oom_before) and count > self.oom_before

@@ -113,6 +113,20 @@ describe.runIf(process.platform === "linux")("an attempt", { concurrent: true },
     expect(readJson(job, "result.json")).toMatchObject({ outcome: "stopped", signal: "SIGTERM" });
   });
 
+  it("that Ray ends before it has looked for its stop file still says why verlpool asked", async () => {
+    const job = makeJob({ argv: ["sleep", "1000"], beatS: 60 });
+    const launched = launch(job);
+    await until("the driver is up", () => processesOf(job).some((pid) => commandOf(pid).startsWith("sleep")));
+    writeFileSync(join(job.directory, "control/stop"), '{"schema":1,"why":"cancel"}');
+    launched.child.kill("SIGTERM");
+    expect(await launched.exited).toBe(143);
+    expect(readJson(job, "result.json")).toMatchObject({
+      outcome: "stopped",
+      stop_why: "cancel",
+      error: "verlpool asked for it (cancel)",
+    });
+  });
+
   it("is stopped by a stop file whose text can't be read", async () => {
     const job = makeJob({ argv: ["sleep", "1000"] });
     const launched = launch(job);
