@@ -6,7 +6,8 @@ import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { openBrowser, openPage, PHONE } from "../test/support/browser.ts";
 import { ADMIN_TOKEN } from "../test/support/http-world.ts";
-import { seedDemo, VIEWS, webWorld } from "../test/support/web-demo.ts";
+import { seedDemo, VIEWS } from "../test/support/web-day.ts";
+import { webWorld } from "../test/support/web-demo.ts";
 import { root } from "./steps.ts";
 
 const SHOWN = [
@@ -49,6 +50,7 @@ try {
         if (wanted.length > 0 && !wanted.includes(view.name)) continue;
         await page.evaluate(`sessionStorage.setItem("verlpool.token", "${view.role === "admin" ? ADMIN_TOKEN : demo.alice}")`);
         await page.goto(view.path);
+        if (view.text !== undefined) await page.getByRole("textbox", { name: /TaskSpec/ }).fill(view.text);
         await page.getByText(view.shows).first().waitFor();
         await page.waitForLoadState("networkidle", { timeout: 1_500 }).catch(() => undefined);
         await shoot(view.name);

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { formatSubmissionId } from "../../src/domain/ids.ts";
 import { axeViolations, openBrowser, openPage, PHONE, signIn } from "../support/browser.ts";
 import { ADMIN_TOKEN } from "../support/http-world.ts";
-import { type Demo, manyTasks, seedDemo, stageTask, VIEWS, type WebWorld, webWorld } from "../support/web-demo.ts";
+import { type Demo, seedDemo, VIEWS } from "../support/web-day.ts";
+import { beginTask, endTask, manyTasks, type WebWorld, webWorld } from "../support/web-demo.ts";
 
 /** What makes the document wider than its window: nothing may, on any device. */
 async function tooWide(page: Page): Promise<readonly string[]> {
@@ -97,12 +98,11 @@ test("hostile names, labels, reasons and log lines are text: no dialog, no repor
   for (const text of HOSTILE) ids.push(await world.submit(alice, undefined, `?name=${encodeURIComponent(text)}`));
   const [id = ""] = ids;
   const failure = { label: "unknown", blame: "unknown", retryable: false, text: HOSTILE.join(" "), fix: HOSTILE.join(" ") } as const;
-  await stageTask(world, id, {
-    state: "FAILED",
-    patch: { failure },
+  await beginTask(world, id, {
     log: [...HOSTILE, ...HOSTILE_LINES].join("\n"),
     metrics: [{ step: 1, data: { "<img src=x onerror=alert(1)>": 1 } }],
   });
+  await endTask(world, id, "FAILED", { failure });
   const { page, misdeeds, context } = await openPage(browser, world.url);
   await signIn(page, alice);
   for (const text of HOSTILE) await page.getByRole("link", { name: text }).waitFor();
@@ -180,7 +180,8 @@ describe("more than anybody has", () => {
 
   test("of a log of 1 000 000 lines likewise, and its last line, a search and a jump are there at once", { timeout: 300_000 }, async () => {
     const id = await world.submit(alice, undefined, "?name=long-log");
-    await stageTask(world, id, { state: "SUCCEEDED", log: "" });
+    await beginTask(world, id, { log: "" });
+    await endTask(world, id, "SUCCEEDED");
     const lines = Array.from({ length: 1_000_000 }, (_, n) =>
       n === 654_320 ? "a NEEDLE in it" : `step:${n} - critic/rewards/mean:0.${n} - actor/entropy:1.${n} - response_length/mean:${n % 900}`,
     );

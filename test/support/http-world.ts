@@ -103,6 +103,7 @@ export async function httpWorld(
   tls: TlsIdentity | null = null,
   page: PageFiles | null = null,
   database: "memory" | "file" = "memory",
+  maxRunningTasks = 1,
 ): Promise<HttpWorld> {
   const root = mkdtempSync(join(tmpdir(), "verlpool-http-"));
   makeCommon(root);
@@ -153,7 +154,7 @@ export async function httpWorld(
       order,
       store,
       clock,
-      settings: { maxRunningTasks: 1, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 },
+      settings: { maxRunningTasks, retryIntervalMs: 60_000, reserveAfterMs: 3_600_000 },
       view: () => view,
       paceOf: () => null,
     }),
@@ -162,7 +163,7 @@ export async function httpWorld(
     submit: { store, common, commands, clock, ids, pool: { maxNodes: null, maxGpusPerNode: null } },
     meters: createMeters(),
     page: () => Promise.resolve(page),
-    settings: { maxRunningTasks: 1, ignoredFields: [], tickMs: 1000, requests },
+    settings: { maxRunningTasks, ignoredFields: [], tickMs: 1000, requests },
   };
   const app = createApp(deps, limits, tls);
   const call: HttpWorld["call"] = async (method, url, token = null, body, headers = {}) => {

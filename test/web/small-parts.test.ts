@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { eventParser } from "../../web/src/api/sse.ts";
-import { bytes, duration, durationRange, metric, parseDuration } from "../../web/src/format.ts";
+import { bytes, duration, durationRange, metric, parseDuration, shortKey } from "../../web/src/format.ts";
 import { searchLog } from "../../web/src/log/search-log.ts";
 import { setField } from "../../web/src/new/set-field.ts";
 import { barOf, horizonMs } from "../../web/src/pool/queue-times.ts";
@@ -8,7 +8,13 @@ import { pointsOf, summaryOf, zoomed } from "../../web/src/task/curve-points.ts"
 
 test("times and sizes read as people write them", () => {
   expect([duration(59_400), duration(200_000), duration(7_500_000), duration(90_000_000)]).toEqual(["59s", "3m 20s", "2h 5m", "1d 1h"]);
-  expect([durationRange(600_000, 840_000), durationRange(60_000, 60_000), durationRange(60_000, null)]).toEqual(["10m–14m", "1m", "≥ 1m"]);
+  expect([durationRange(600_000, 840_000), durationRange(60_000, 60_000), durationRange(80_000, 3_660_000)]).toEqual([
+    "10–14m",
+    "1m",
+    "1m 20s–1h 1m",
+  ]);
+  expect(durationRange(47_700_000, 77_940_000)).toBe("13–22h");
+  expect([shortKey("critic/rewards/mean"), shortKey("loss")]).toEqual(["rewards/mean", "loss"]);
   expect([bytes(900), bytes(5_800), bytes(3_000_000_000)]).toEqual(["900 B", "5.7 KiB", "2.8 GiB"]);
   expect([metric(0.31274), metric(0.0000012), metric(12345)]).toEqual(["0.3127", "1.20e-6", "12350"]);
   expect(["8h", "90m", "1d 12h", "3600", "8 h", "h", "-1h", ""].map(parseDuration)).toEqual([
@@ -78,10 +84,10 @@ test("zooming stays inside of what there is, and out of it is everything", () =>
 
 test("a task that runs begins now, and one without an end goes on to the edge", () => {
   const at = (minutes: number): string => new Date(minutes * 60_000).toISOString();
-  const estimate = { start_at_low: at(10), start_at_high: at(20), end_at_low: at(40), end_at_high: null };
+  const estimate = { start_at_low: at(15), start_at_high: at(20), end_at_low: at(45), end_at_high: null };
   const horizon = horizonMs([estimate], 0);
-  expect(horizon).toBe(40 * 60_000);
-  expect(barOf(estimate, false, 0, horizon)).toEqual({ start: 0.25, sure: 1, end: 1 });
+  expect(horizon).toBe(60 * 60_000);
+  expect(barOf(estimate, false, 0, horizon)).toEqual({ start: 0.25, sure: 0.75, end: 1 });
   expect(barOf(null, true, 0, horizon)).toEqual({ start: 0, sure: 0, end: 1 });
   expect(barOf(null, false, 0, horizon)).toBe(null);
 });

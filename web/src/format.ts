@@ -1,5 +1,7 @@
 /** Numbers and times as people read them. */
 
+const HOUR_MS = 3_600_000;
+
 /** `3m 20s`, `2h 5m`, `4d 3h`: two units at most. */
 export function duration(ms: number): string {
   const s = Math.max(0, Math.round(ms / 1000));
@@ -12,12 +14,17 @@ export function duration(ms: number): string {
   return h % 24 === 0 ? `${d}d` : `${d}d ${h % 24}h`;
 }
 
+/** As a guess is told: in whole hours from ten hours on. */
+function rough(ms: number): string {
+  return duration(ms < 10 * HOUR_MS ? ms : Math.round(ms / HOUR_MS) * HOUR_MS);
+}
+
 /** `10–14m`: a range in one unit where its ends share it. */
-export function durationRange(lowMs: number, highMs: number | null): string {
-  const low = duration(lowMs);
-  if (highMs === null) return `≥ ${low}`;
-  const high = duration(highMs);
-  return low === high ? low : `${low}–${high}`;
+export function durationRange(lowMs: number, highMs: number): string {
+  const [low, high] = [rough(lowMs), rough(highMs)];
+  if (low === high) return low;
+  const areAlike = /^\d+[smhd]$/.test(low) && /^\d+[smhd]$/.test(high) && low.at(-1) === high.at(-1);
+  return `${areAlike ? low.slice(0, -1) : low}–${high}`;
 }
 
 /** A metric: 0.3127, 1.2e-6, 12345. */
@@ -48,6 +55,11 @@ export function parseDuration(text: string): number | null {
   let sum = 0;
   for (const [, count, letter] of trimmed.matchAll(/(\d+)\s*([dhms])/g)) sum += Number(count) * (unit[letter ?? ""] ?? 0);
   return sum;
+}
+
+/** The last two parts of a metric's key, which tell it apart in a narrow place: `rewards/mean`. */
+export function shortKey(key: string): string {
+  return key.split("/").slice(-2).join("/");
 }
 
 /** The last part of a task id, which tells tasks of one user apart. */

@@ -27,9 +27,14 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   const place = path === "/" ? "/tasks" : path;
   const places = PLACES.filter((one) => one.admin !== true || me.role === "admin");
   useShortcuts({ c: () => go("/new"), t: () => go("/tasks"), p: () => go("/pool"), "?": () => setHelping(true) });
+  const cameFrom = useRef(path);
   useEffect(() => {
     // Its answer is a promise in newer browsers, which React would take for a clean-up.
     window.scrollTo(0, 0);
+    if (cameFrom.current === path) return;
+    cameFrom.current = path;
+    // What had the focus has gone with the view before: the next Tab goes on from the new one, and readers say it.
+    if (document.activeElement === document.body) main.current?.focus({ preventScroll: true });
   }, [path]);
   return (
     <>

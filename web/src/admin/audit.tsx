@@ -7,6 +7,21 @@ import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { ErrorFace, Loading } from "../ui/faces.tsx";
 
+/** `max_gpus: – → 8 · scope: full`: what was said or changed, flat enough for one cell. */
+function detailsOf(data: AuditWire["data"]): string {
+  return Object.entries(data)
+    .filter(([, value]) => value !== null)
+    .map(([key, value]) => `${key}: ${valueOf(value)}`)
+    .join(" · ");
+}
+
+function valueOf(value: unknown): string {
+  if (value === null || value === undefined) return "–";
+  if (typeof value === "string") return value;
+  if (typeof value === "object" && "from" in value && "to" in value) return `${valueOf(value.from)} → ${valueOf(value.to)}`;
+  return JSON.stringify(value);
+}
+
 type Filter = { readonly user: string; readonly target: string };
 
 export function Audit() {
@@ -37,10 +52,14 @@ export function Audit() {
   return (
     <>
       <form className="filters" role="search" onSubmit={find}>
-        <label htmlFor={userField}>{t("audit.user")}</label>
-        <input id={userField} value={typed.user} onChange={(event) => setTyped({ ...typed, user: event.target.value })} />
-        <label htmlFor={targetField}>{t("audit.target")}</label>
-        <input id={targetField} value={typed.target} onChange={(event) => setTyped({ ...typed, target: event.target.value })} />
+        <span className="field">
+          <label htmlFor={userField}>{t("audit.user")}</label>
+          <input id={userField} value={typed.user} onChange={(event) => setTyped({ ...typed, user: event.target.value })} />
+        </span>
+        <span className="field">
+          <label htmlFor={targetField}>{t("audit.target")}</label>
+          <input id={targetField} value={typed.target} onChange={(event) => setTyped({ ...typed, target: event.target.value })} />
+        </span>
         <button type="submit" className="button">
           {t("tasks.find")}
         </button>
@@ -48,7 +67,7 @@ export function Audit() {
       {audit.data === undefined ? audit.isError ? <ErrorFace error={audit.error} /> : <Loading /> : null}
       {audit.data !== undefined && rows.length === 0 ? <p className="muted">{t("audit.none")}</p> : null}
       {rows.length === 0 ? null : (
-        <div className="scroll" role="region" tabIndex={0} aria-label={t("admin.audit")}>
+        <div className="scroll boxed" role="region" tabIndex={0} aria-label={t("admin.audit")}>
           <table className="wide">
             <thead>
               <tr>
@@ -67,9 +86,9 @@ export function Audit() {
                   </td>
                   <td>{visible(row.actor)}</td>
                   <td className="nowrap">{row.action}</td>
-                  <td className="mono wrap">{visible(row.target)}</td>
+                  <td className="mono nowrap">{visible(row.target)}</td>
                   <td className="mono">{visible(row.from ?? "–")}</td>
-                  <td className="mono small wrap muted">{Object.keys(row.data).length === 0 ? "" : visible(JSON.stringify(row.data))}</td>
+                  <td className="small wrap muted details">{visible(detailsOf(row.data))}</td>
                 </tr>
               ))}
             </tbody>

@@ -37,7 +37,7 @@ export function UserPage({ userId }: { readonly userId: string }) {
     <>
       <div className="task-title">
         <h2>{userId}</h2>
-        <span className="muted">{visible(user.data.display_name ?? "")}</span>
+        {user.data.display_name === null ? null : <span className="muted">{visible(user.data.display_name)}</span>}
         <span className={`badge tone-${active ? "good" : "off"}`}>{t(active ? "admin.active" : "admin.disabled")}</span>
         <Link href={`/tasks?user=${userId}`}>{t("admin.theirTasks")}</Link>
         <div className="actions">

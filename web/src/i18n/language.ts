@@ -1,6 +1,7 @@
 /** English and Chinese; what the server says (reasons, diagnoses) is English and shown as it is. */
 import { observable, useObservable } from "../observable.ts";
 import { remembered } from "../remembered.ts";
+import { visible } from "../text/visible.ts";
 import { en } from "./en.ts";
 import { zh } from "./zh.ts";
 
@@ -38,6 +39,12 @@ export function useLanguage(): { readonly language: Language; readonly t: Transl
 
 export function useWords(): Translate {
   return useLanguage().t;
+}
+
+/** The word for one of the API's own values, or the value itself where it is a new one. */
+export function known(t: Translate, group: string, value: string): string {
+  const key = `${group}.${value}`;
+  return Object.hasOwn(en, key) ? t(key as Key) : visible(value.replaceAll("_", " "));
 }
 
 /** `{name}` stands for a word; `{n|task|tasks}` for one of two by the number n. */

@@ -86,12 +86,12 @@ export function NewView() {
       <div className="two new-parts">
         <section aria-label="TaskSpec">
           <Editor ref={editor} label="TaskSpec (YAML)" value={text} onChange={setText} errors={errors} onSubmit={() => void submit()} />
-          <Errors errors={errors} onGo={(line, column) => editor.current?.goTo(line, column)} />
           <ExtrasForm
             extras={extras}
             onChange={setExtras}
             isAdmin={me.role === "admin"}
             badRuntime={extras.runtime !== "" && runtimeS === null}
+            workload={workloadOf(text)}
           />
         </section>
         <section aria-label={t("plan.title")} aria-busy={plan.isFetching || !isSettled}>
@@ -120,9 +120,10 @@ export function NewView() {
               errors={errors.length}
               needsUser={me.role === "admin" && extras.user === ""}
             />
+            <Errors errors={errors} onGo={(line, column) => editor.current?.goTo(line, column)} />
           </div>
           <Catalog onSet={(field, value) => setText((before) => setField(before, field, value))} />
-          <Profiles chosen={extras.profile} onChoose={(profile) => setExtras({ ...extras, profile })} />
+          <Profiles workload={workloadOf(text)} chosen={extras.profile} onChoose={(profile) => setExtras({ ...extras, profile })} />
         </section>
       </div>
     </div>
@@ -179,11 +180,13 @@ function ExtrasForm({
   onChange,
   isAdmin,
   badRuntime,
+  workload,
 }: {
   readonly extras: Extras;
   readonly onChange: (extras: Extras) => void;
   readonly isAdmin: boolean;
   readonly badRuntime: boolean;
+  readonly workload: string | null;
 }) {
   const t = useWords();
   const profiles = useProfiles();
@@ -206,11 +209,13 @@ function ExtrasForm({
         <label htmlFor={profile}>{t("new.profile")}</label>
         <select id={profile} value={extras.profile} onChange={(event) => set({ profile: event.target.value })}>
           <option value="">{t("new.profileDefault")}</option>
-          {(profiles.data ?? []).map((one) => (
-            <option key={one.name} value={one.name}>
-              {visible(one.name)}
-            </option>
-          ))}
+          {(profiles.data ?? [])
+            .filter((one) => suits(one, workload) || one.name === extras.profile)
+            .map((one) => (
+              <option key={one.name} value={one.name}>
+                {visible(one.name)}
+              </option>
+            ))}
         </select>
       </div>
       <div>
@@ -249,6 +254,15 @@ function ExtrasForm({
   );
 }
 
+/** As far as the text says it; what it means is the server's to say. */
+function workloadOf(text: string): string | null {
+  return /^workload:[ \t]*["']?(\w+)/m.exec(text)?.[1] ?? null;
+}
+
+function suits(profile: { readonly workload: string }, workload: string | null): boolean {
+  return workload === null || profile.workload === workload || !WORKLOADS.some((one) => one === workload);
+}
+
 function queryOf(extras: Extras, runtimeS: number | null): NonNullable<CallOptions<"createTask">["query"]> {
   const text = (value: string): string | undefined => (value.trim() === "" ? undefined : value.trim());
   return {
@@ -266,32 +280,42 @@ function randomKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function Profiles({ chosen, onChoose }: { readonly chosen: string; readonly onChoose: (name: string) => void }) {
+function Profiles({
+  workload,
+  chosen,
+  onChoose,
+}: {
+  readonly workload: string | null;
+  readonly chosen: string;
+  readonly onChoose: (name: string) => void;
+}) {
   const t = useWords();
   const profiles = useProfiles();
   if (profiles.data === undefined) return profiles.isError ? <ErrorFace error={profiles.error} /> : null;
   return (
     <div className="card">
       <h2>{t("new.profiles")}</h2>
-      {profiles.data.map((one) => (
-        <details key={one.name}>
-          <summary>
-            <span className="mono">{visible(one.name)}</span>{" "}
-            <span className="muted" lang="en">
-              {visible(one.description)}
-            </span>
-          </summary>
-          <button
-            type="button"
-            className="button small"
-            aria-pressed={chosen === one.name}
-            onClick={() => onChoose(chosen === one.name ? "" : one.name)}
-          >
-            {t("new.useProfile")}
-          </button>
-          <Code text={one.text} label={one.name} />
-        </details>
-      ))}
+      {profiles.data
+        .filter((one) => suits(one, workload))
+        .map((one) => (
+          <details key={one.name}>
+            <summary>
+              <span className="mono">{visible(one.name)}</span>{" "}
+              <span className="muted" lang="en">
+                {visible(one.description)}
+              </span>
+            </summary>
+            <button
+              type="button"
+              className="button small"
+              aria-pressed={chosen === one.name}
+              onClick={() => onChoose(chosen === one.name ? "" : one.name)}
+            >
+              {t("new.useProfile")}
+            </button>
+            <Code text={one.text} label={one.name} />
+          </details>
+        ))}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import type { call } from "../api/client.ts";
-import { bytes, durationRange } from "../format.ts";
+import { bytes } from "../format.ts";
 import { type Key, useWords } from "../i18n/language.ts";
+import { estimateText } from "../tasks/ends-in.tsx";
 import { visible } from "../text/visible.ts";
 import { Copy } from "../ui/copy.tsx";
 import { useNow } from "../ui/time.tsx";
@@ -27,9 +28,7 @@ export function PlanCard({ plan, isOld }: { readonly plan: PlanWire; readonly is
           <span className="muted">
             {" "}
             ·{" "}
-            {t("estimate.starts", {
-              range: durationRange(left(estimate.start_at_low), estimate.start_at_high === null ? null : left(estimate.start_at_high)),
-            })}
+            {estimateText(t, "starts", left(estimate.start_at_low), estimate.start_at_high === null ? null : left(estimate.start_at_high))}
           </span>
         )}
       </p>

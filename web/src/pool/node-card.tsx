@@ -1,6 +1,6 @@
 import { Link } from "wouter";
 import type { NodesWire } from "../../../src/contract/nodes.ts";
-import { useWords } from "../i18n/language.ts";
+import { known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Ago } from "../ui/time.tsx";
 import { NodeActions } from "./node-actions.tsx";
@@ -25,7 +25,7 @@ export function NodeCard({ node, colours, nameOf, isAdmin }: NodeCardProps) {
     <li className={joined ? "card node" : "card node apart"}>
       <div className="node-head">
         <h3>{visible(node.node)}</h3>
-        <span className={`badge tone-${joined ? "good" : "wait"}`}>{visible(node.state)}</span>
+        <span className={`badge tone-${joined ? "good" : "wait"}`}>{known(t, "nodeState", node.state)}</span>
         <span className="muted">{t("pool.cpus", { free: node.cpus.free, total: node.cpus.total })}</span>
         {node.last_seen_at === null ? null : (
           <span className="muted">

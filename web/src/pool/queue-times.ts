@@ -9,14 +9,17 @@ export type Bar = {
 };
 
 const HOUR_MS = 3_600_000;
+/** Lengths whose half can be read without thinking. */
+const LENGTHS_MS = [0.25, 0.5, 1, 2, 4, 8, 12, 24].map((hours) => hours * HOUR_MS);
 const LONGEST_MS = 48 * HOUR_MS;
 
-/** How far the line reaches: to the last end that is known, a quarter of an hour at least. */
+/** How far the line reaches: past the last end that is known, two days at most. */
 export function horizonMs(estimates: readonly (EstimateWire | null)[], now: number): number {
   const ends = estimates.flatMap((one) =>
     [one?.end_at_high, one?.end_at_low, one?.start_at_high, one?.start_at_low].flatMap((at) => (at == null ? [] : [Date.parse(at) - now])),
   );
-  return Math.min(Math.max(HOUR_MS / 4, ...ends), LONGEST_MS);
+  const last = Math.max(0, ...ends);
+  return LENGTHS_MS.find((length) => length >= last) ?? LONGEST_MS;
 }
 
 export function barOf(estimate: EstimateWire | null, isRunning: boolean, now: number, horizon: number): Bar | null {

@@ -10,6 +10,8 @@ export type CurveChartProps = {
   readonly points: Points;
   readonly zoom: Zoom;
   readonly onZoom: (zoom: Zoom) => void;
+  /** The place of the step below the pointer, in this chart or in one beside it; null = it is elsewhere. */
+  readonly onPoint: (place: number | null) => void;
   readonly isLog: boolean;
   readonly attemptLabel: (attempt: number) => string;
 };
@@ -20,7 +22,7 @@ const HEIGHT_PX = 190;
 const LOGARITHMIC: uPlot.Scale = { distr: 3 };
 
 /** One key over the steps; a line an attempt, each beginning of one marked. */
-export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }: CurveChartProps) {
+export function CurveChart({ label, points, zoom, onZoom, onPoint, isLog, attemptLabel }: CurveChartProps) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<uPlot | null>(null);
   const dark = useObservable(isDark);
@@ -29,6 +31,8 @@ export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }:
   firsts.current = points.attempts.slice(1).map((one) => one.firstStep);
   const told = useRef(onZoom);
   told.current = onZoom;
+  const pointed = useRef(onPoint);
+  pointed.current = onPoint;
 
   useEffect(() => {
     const place = box.current;
@@ -64,6 +68,7 @@ export function CurveChart({ label, points, zoom, onZoom, isLog, attemptLabel }:
         ],
         hooks: {
           draw: [(drawn) => drawFirsts(drawn, firsts.current, colour("--warn"))],
+          setCursor: [(drawn) => pointed.current(drawn.cursor.idx ?? null)],
           setSelect: [
             (drawn) => {
               const { left, width } = drawn.select;

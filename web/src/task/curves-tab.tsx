@@ -128,6 +128,7 @@ function Curve({
   const t = useWords();
   const points = useMemo(() => pointsOf(curves, name), [curves, name]);
   const summary = useMemo(() => summaryOf(points), [points]);
+  const [place, setPlace] = useState<number | null>(null);
   const attemptLabel = useCallback((n: number) => t("timeline.attempt", { n }), [t]);
   const shown = visible(name);
   return (
@@ -136,7 +137,13 @@ function Curve({
         <span className="mono">{shown}</span>
         {summary === null ? null : (
           <span className="muted">
-            {metric(summary.first)} → <strong>{metric(summary.last)}</strong>
+            {place === null ? (
+              <>
+                {metric(summary.first)} → <strong>{metric(summary.last)}</strong>
+              </>
+            ) : (
+              <Reading points={points} place={place} />
+            )}
           </span>
         )}
         {points.attempts.length > 1 ? <Legend points={points} /> : null}
@@ -156,6 +163,7 @@ function Curve({
             points={points}
             zoom={zoom}
             onZoom={onZoom}
+            onPoint={setPlace}
             isLog={isLog && summary.min > 0}
             attemptLabel={attemptLabel}
           />
@@ -163,6 +171,19 @@ function Curve({
         </>
       )}
     </figure>
+  );
+}
+
+/** What the lines say at one step. */
+function Reading({ points, place }: { readonly points: Points; readonly place: number }) {
+  const t = useWords();
+  const step = points.steps[place];
+  if (step === undefined) return null;
+  const values = points.attempts.flatMap((one) => one.values[place] ?? []);
+  return (
+    <>
+      {t("progress.step", { step })} <strong>{values.length === 0 ? "–" : values.map(metric).join(" · ")}</strong>
+    </>
   );
 }
 

@@ -1,6 +1,6 @@
 import { Link } from "wouter";
 import type { WhyWire } from "../../../src/contract/insight.ts";
-import { useWords } from "../i18n/language.ts";
+import { known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import type { TabProps } from "./task-view.tsx";
 
@@ -14,9 +14,9 @@ export function Diagnosis({ task, why }: TabProps & { readonly why: WhyWire | nu
   return (
     <section className="card diagnosis" aria-labelledby="diagnosis-title">
       <h2 id="diagnosis-title">{t("diagnosis.title")}</h2>
-      <p>
+      <p className="labels">
         <span className="label bad">{visible(failure.label)}</span>
-        <span className="label">{t("diagnosis.blame", { blame: failure.blame })}</span>
+        <span className="label">{t("diagnosis.blame", { blame: known(t, "blame", failure.blame) })}</span>
         <span className="label">{t(failure.retryable ? "diagnosis.retryable" : "diagnosis.final")}</span>
       </p>
       <p lang="en">{visible(failure.text)}</p>

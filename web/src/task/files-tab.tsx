@@ -1,7 +1,7 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { call, send } from "../api/client.ts";
 import { bytes } from "../format.ts";
-import { useWords } from "../i18n/language.ts";
+import { known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Copy } from "../ui/copy.tsx";
 import { Empty, ErrorFace, Loading, textOf } from "../ui/faces.tsx";
@@ -41,7 +41,7 @@ export function FilesTab({ task }: TabProps) {
                   {one.why === null ? null : <span className="bad"> {visible(one.why)}</span>}
                 </th>
                 <td>
-                  {one.kind}
+                  {known(t, "kind", one.kind)}
                   {one.complete === true ? ` · ${t("files.complete")}` : ""}
                 </td>
                 <td className="nowrap">{bytes(one.bytes)}</td>

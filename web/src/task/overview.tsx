@@ -3,7 +3,7 @@ import { Link } from "wouter";
 import { isTerminal } from "../../../src/domain/task-state.ts";
 import { call } from "../api/client.ts";
 import { metric } from "../format.ts";
-import { useWords } from "../i18n/language.ts";
+import { known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Copy } from "../ui/copy.tsx";
 import { ErrorFace, Loading } from "../ui/faces.tsx";
@@ -27,15 +27,25 @@ export function Overview({ task }: TabProps) {
         <h2 id="why-title">{t(isTerminal(task.state) ? "why.ended" : "why.title")}</h2>
         {answer === undefined ? why.isError ? <ErrorFace error={why.error} /> : <Loading /> : null}
         {answer === undefined ? null : (
-          <div lang="en">
-            {task.state === "FAILED" ? null : <p className="headline">{visible(answer.headline)}</p>}
-            {answer.again === null ? null : (
-              <p>
-                {visible(answer.again.text)} <Copy text={answer.again.command} what={visible(answer.again.command)} />
+          <div>
+            {task.state === "FAILED" ? null : (
+              <p className="headline" lang="en">
+                {visible(answer.headline)}
               </p>
             )}
+            {answer.again === null ? null : (
+              <>
+                <p className="command">
+                  <code className="mono wrap">{visible(answer.again.command)}</code>{" "}
+                  <Copy text={answer.again.command} what={t("why.command")} />
+                </p>
+                <p className="muted" lang="en">
+                  {visible(sentence(answer.again.text))}
+                </p>
+              </>
+            )}
             {answer.waiting === null ? null : (
-              <ul className="plain">
+              <ul className="plain" lang="en">
                 {answer.waiting.sooner.map((text) => (
                   <li key={text}>{visible(text)}</li>
                 ))}
@@ -44,16 +54,17 @@ export function Overview({ task }: TabProps) {
             {answer.running === null ? null : <Running running={answer.running} />}
             {answer.ended?.checkpoint == null ? null : (
               <p className="muted">
-                checkpoint: step {answer.ended.checkpoint.step} of <span className="mono">{answer.ended.checkpoint.submission_id}</span>
+                {t("why.checkpoint", { step: answer.ended.checkpoint.step })}{" "}
+                <span className="mono wrap">{answer.ended.checkpoint.submission_id}</span>
               </p>
             )}
             {answer.alerts.map((alert) => (
-              <p key={`${alert.code} ${alert.at}`} className="notice warn">
+              <p key={`${alert.code} ${alert.at}`} className="notice warn" lang="en">
                 {visible(alert.text)}
               </p>
             ))}
             {answer.notes.map((note) => (
-              <p key={note} className="muted">
+              <p key={note} className="muted" lang="en">
                 {visible(note)}
               </p>
             ))}
@@ -72,16 +83,26 @@ export function Overview({ task }: TabProps) {
 
 type Why = Awaited<ReturnType<typeof call<"explainTask">>>;
 
+/** The server's own words, as a sentence of their own. */
+function sentence(text: string): string {
+  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
 function Running({ running }: { readonly running: NonNullable<Why["running"]> }) {
+  const t = useWords();
   const facts: readonly (readonly [name: string, value: string | null])[] = [
-    ["seconds a step", running.step_seconds === null ? null : metric(running.step_seconds)],
-    ["steps an hour", running.steps_per_hour === null ? null : metric(running.steps_per_hour)],
-    ["tokens/s", running.tokens_per_s === null ? null : metric(running.tokens_per_s)],
-    ...running.shares.map((share): readonly [string, string] => [visible(share.name), `${Math.round(share.share * 100)} %`]),
+    [t("why.stepSeconds"), running.step_seconds === null ? null : metric(running.step_seconds)],
+    [t("why.stepsPerHour"), running.steps_per_hour === null ? null : metric(running.steps_per_hour)],
+    [t("why.tokens"), running.tokens_per_s === null ? null : metric(running.tokens_per_s)],
+    ...running.shares.map((share): readonly [string, string] => [known(t, "share", share.name), `${Math.round(share.share * 100)} %`]),
   ];
   return (
     <>
-      {running.stalled === null ? null : <p className="notice warn">{visible(running.stalled)}</p>}
+      {running.stalled === null ? null : (
+        <p className="notice warn" lang="en">
+          {visible(running.stalled)}
+        </p>
+      )}
       <dl className="facts-grid">
         {facts.map(([name, value]) =>
           value === null ? null : (

@@ -19,14 +19,20 @@ export function SpecTab({ task }: TabProps) {
   return (
     <div className="two">
       <section className="card" aria-labelledby="spec-title">
-        <h2 id="spec-title">TaskSpec {spec.data === undefined ? null : <Copy text={spec.data} what="TaskSpec" />}</h2>
+        <div className="plan-head">
+          <h2 id="spec-title">TaskSpec</h2>
+          {spec.data === undefined ? null : <Copy text={spec.data} what="TaskSpec" />}
+        </div>
         {spec.isError ? <ErrorFace error={spec.error} /> : null}
         {spec.data === undefined ? <Loading /> : <Code text={spec.data} label="TaskSpec" />}
       </section>
       <section className="card" aria-labelledby="profile-title">
-        <h2 id="profile-title">
-          {t("spec.profile")} {visible(task.profile)}
-        </h2>
+        <div className="plan-head">
+          <h2 id="profile-title">
+            {t("spec.profile")} {visible(task.profile)}
+          </h2>
+          {profile === undefined ? null : <Copy text={profile.text} what={t("spec.profile")} />}
+        </div>
         {profile === undefined ? (
           profiles.isPending ? (
             <Loading />

@@ -22,7 +22,9 @@ export function TaskHeader({ task }: TabProps) {
     <header className="task-header">
       <div className="task-title">
         <h1>{visible(task.name ?? task.task_id)}</h1>
-        <StateBadge state={task.state} />
+        <span role="status">
+          <StateBadge state={task.state} />
+        </span>
         {task.held ? <span className="badge tone-wait">{t("task.held")}</span> : null}
         {task.cancel_requested && !isTerminal(task.state) ? <span className="badge tone-wait">{t("tasks.canceling")}</span> : null}
         <Actions task={task} />
@@ -31,8 +33,10 @@ export function TaskHeader({ task }: TabProps) {
         <Doing task={task} />
       </p>
       <p className="facts muted">
-        <span className="mono">{task.task_id}</span>
-        <Copy text={task.task_id} what={t("task.id")} />
+        <span className="id">
+          <span className="mono">{task.task_id}</span>
+          <Copy text={task.task_id} what={t("task.id")} />
+        </span>
         <span>{task.workload}</span>
         {me.role === "admin" ? <span>{task.user_id}</span> : null}
         <span>{visible(task.profile)}</span>

@@ -38,7 +38,7 @@ export function TaskView() {
       return (
         <Empty isView title={t("task.notFound")}>
           <p>{t("task.notFoundHint", { id: visible(id) })}</p>
-          <Link href="/tasks">{t("nav.tasks")}</Link>
+          <Link href="/tasks">{t("tasks.showAll")}</Link>
         </Empty>
       );
     return <ErrorFace error={task.error} again={() => void task.refetch()} />;

@@ -1,8 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { AttemptWire } from "../../../src/contract/resources.ts";
 import { call } from "../api/client.ts";
-import { utc } from "../format.ts";
-import { type Key, useWords } from "../i18n/language.ts";
+import { type Key, known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { ErrorFace, Loading } from "../ui/faces.tsx";
 import { Ago, Span } from "../ui/time.tsx";
@@ -43,14 +42,16 @@ export function Timeline({ task }: TabProps) {
       <ol className="events" reversed>
         {all.toReversed().map((event) => (
           <li key={event.seq}>
-            <time dateTime={event.at} title={utc(event.at)} className="muted">
+            <span className="muted nowrap">
               <Ago at={event.at} />
-            </time>
+            </span>
             <span>
-              {event.to === null ? event.type.replaceAll("_", " ") : `${event.from ?? "∅"} → ${event.to}`}
+              {event.to === null || event.from === null
+                ? known(t, "event", event.type)
+                : `${known(t, "state", event.from)} → ${known(t, "state", event.to)}`}
               {event.attempt === null ? null : <span className="muted"> · {t("timeline.attempt", { n: event.attempt })}</span>}
               {event.reason === null ? null : <span lang="en"> · {visible(event.reason.text)}</span>}
-              {event.actor === "system" ? null : <span className="muted"> · {visible(event.actor)}</span>}
+              {event.actor === "system" ? null : <span className="muted"> · {visible(event.actor.replace(/^user:/, ""))}</span>}
             </span>
           </li>
         ))}
@@ -100,7 +101,8 @@ function AttemptRow({ attempt }: { readonly attempt: AttemptWire }) {
   return (
     <li className={`attempt tone-${TONES[attempt.state]}`}>
       <div>
-        <strong>{t("timeline.attempt", { n: attempt.attempt })}</strong> <span className="badge">{attempt.state}</span>
+        <strong>{t("timeline.attempt", { n: attempt.attempt })}</strong>{" "}
+        <span className={`badge tone-${TONES[attempt.state]}`}>{known(t, "state", attempt.state)}</span>
         {flags.map(([on, key]) =>
           on ? (
             <span key={key} className="badge tone-wait">
@@ -115,11 +117,11 @@ function AttemptRow({ attempt }: { readonly attempt: AttemptWire }) {
           </span>
         )}
       </div>
-      <div className="muted">
-        {attempt.node === null ? null : <span>{t("timeline.on", { node: visible(attempt.node) })} </span>}
-        {attempt.resumed_from === null ? null : <span>{t("timeline.resumed", { step: attempt.resumed_from.step })} </span>}
-        {attempt.exit_code === null ? null : <span>{t("timeline.exit", { code: attempt.exit_code })} </span>}
-        {attempt.signal === null ? null : <span>{visible(attempt.signal)} </span>}
+      <div className="muted parted">
+        {attempt.node === null ? null : <span>{t("timeline.on", { node: visible(attempt.node) })}</span>}
+        {attempt.resumed_from === null ? null : <span>{t("timeline.resumed", { step: attempt.resumed_from.step })}</span>}
+        {attempt.exit_code === null ? null : <span>{t("timeline.exit", { code: attempt.exit_code })}</span>}
+        {attempt.signal === null ? null : <span>{visible(attempt.signal)}</span>}
       </div>
       {attempt.failure === null ? null : <div lang="en">{visible(attempt.failure.text)}</div>}
       <div className="mono small muted wrap">{visible(attempt.job_dir)}</div>

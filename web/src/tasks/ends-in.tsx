@@ -1,7 +1,7 @@
 import type { TaskSummaryWire } from "../../../src/contract/resources.ts";
 import { isTerminal } from "../../../src/domain/task-state.ts";
-import { durationRange } from "../format.ts";
-import { useWords } from "../i18n/language.ts";
+import { duration, durationRange } from "../format.ts";
+import { type Translate, useWords } from "../i18n/language.ts";
 import { useNow } from "../ui/time.tsx";
 
 /** When it starts, or ends where it runs, as the server reckons; nothing where that can't be told. */
@@ -15,6 +15,14 @@ export function EndsIn({ task }: { readonly task: Pick<TaskSummaryWire, "estimat
   const high = runs ? estimate.end_at_high : estimate.start_at_high;
   if (low === null) return null;
   const left = (instant: string): number => Math.max(0, Date.parse(instant) - now);
-  const range = durationRange(left(low), high === null ? null : left(high));
-  return <span className="muted">{t(runs ? "estimate.ends" : "estimate.starts", { range })}</span>;
+  return <span className="muted">{estimateText(t, runs ? "ends" : "starts", left(low), high === null ? null : left(high))}</span>;
+}
+
+const NOW_MS = 5_000;
+
+/** A range of time as a sentence; an end that is open, or that may be now, is said in words. */
+export function estimateText(t: Translate, what: "starts" | "ends", lowMs: number, highMs: number | null): string {
+  if (highMs === null) return lowMs < NOW_MS ? t(`estimate.${what}Any`) : t(`estimate.${what}From`, { low: duration(lowMs) });
+  if (lowMs < NOW_MS) return t(`estimate.${what}Within`, { high: duration(highMs) });
+  return t(`estimate.${what}`, { range: durationRange(lowMs, highMs) });
 }

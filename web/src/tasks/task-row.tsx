@@ -75,7 +75,7 @@ function Doing({ task }: { readonly task: TaskSummaryWire }) {
   }
   return (
     <span className="one-line">
-      {task.progress === null ? null : <Progress progress={task.progress} />} <EndsIn task={task} />
+      {task.progress === null ? null : <Progress progress={task.progress} isBrief />} <EndsIn task={task} />
     </span>
   );
 }

@@ -14,7 +14,7 @@ import { TaskRow } from "./task-row.tsx";
 import { useTaskList } from "./use-task-list.ts";
 
 const ROW_PX = 34;
-const PHONE_ROW_PX = 74;
+const PHONE_ROW_PX = 60;
 
 export function TasksView() {
   const t = useWords();
@@ -54,6 +54,7 @@ export function TasksView() {
       <Filters filter={filter} withUser={withUser} />
       <div
         ref={box}
+        hidden={count === 0}
         role="table"
         aria-label={t("nav.tasks")}
         aria-rowcount={list.more ? -1 : count + 1}
@@ -149,34 +150,38 @@ function Filters({ filter, withUser }: { readonly filter: Filter; readonly withU
   };
   return (
     <form className="filters" role="search" onSubmit={find}>
-      <label htmlFor={stateId}>{t("tasks.state")}</label>
-      <select id={stateId} value={filter.state} onChange={(event) => change({ state: event.target.value })}>
-        {GROUP_WORDS.map(([value, key]) => (
-          <option key={value} value={value}>
-            {t(key)}
-          </option>
-        ))}
-        {TASK_STATES.filter((state) => ENDED.includes(state) || state === filter.state).map((state) => (
-          <option key={state} value={state}>
-            {t(`state.${state}`)}
-          </option>
-        ))}
-      </select>
-      <label htmlFor={workloadId}>{t("tasks.workload")}</label>
-      <select
-        id={workloadId}
-        value={filter.workload}
-        onChange={(event) => change({ workload: WORKLOADS.find((one) => one === event.target.value) ?? "" })}
-      >
-        <option value="">{t("filter.all")}</option>
-        {WORKLOADS.map((one) => (
-          <option key={one} value={one}>
-            {one}
-          </option>
-        ))}
-      </select>
+      <span className="field">
+        <label htmlFor={stateId}>{t("tasks.state")}</label>
+        <select id={stateId} value={filter.state} onChange={(event) => change({ state: event.target.value })}>
+          {GROUP_WORDS.map(([value, key]) => (
+            <option key={value} value={value}>
+              {t(key)}
+            </option>
+          ))}
+          {TASK_STATES.filter((state) => ENDED.includes(state) || state === filter.state).map((state) => (
+            <option key={state} value={state}>
+              {t(`state.${state}`)}
+            </option>
+          ))}
+        </select>
+      </span>
+      <span className="field">
+        <label htmlFor={workloadId}>{t("tasks.workload")}</label>
+        <select
+          id={workloadId}
+          value={filter.workload}
+          onChange={(event) => change({ workload: WORKLOADS.find((one) => one === event.target.value) ?? "" })}
+        >
+          <option value="">{t("filter.all")}</option>
+          {WORKLOADS.map((one) => (
+            <option key={one} value={one}>
+              {one}
+            </option>
+          ))}
+        </select>
+      </span>
       {withUser ? (
-        <>
+        <span className="field">
           <label htmlFor={userId}>{t("tasks.user")}</label>
           <input
             id={userId}
@@ -185,7 +190,7 @@ function Filters({ filter, withUser }: { readonly filter: Filter; readonly withU
             onChange={(event) => setUser(event.target.value)}
             onBlur={() => change({ user: user.trim() })}
           />
-        </>
+        </span>
       ) : null}
       <label htmlFor={searchId} className="sr-only">
         {t("tasks.search")}

@@ -16,14 +16,14 @@ export function Copy({ text, what }: { readonly text: string; readonly what: str
     }
   };
   return (
-    <>
-      <button type="button" className="button small" aria-label={t("copy.what", { what })} onClick={() => void copy()}>
+    <span className="copy">
+      <button type="button" className="button small quiet" aria-label={t("copy.what", { what })} onClick={() => void copy()}>
         <Icon name="copy" />
         {t("copy")}
       </button>
       <span role="status" className="muted">
         {done === "yes" ? t("copy.done") : done === "no" ? t("copy.failed") : ""}
       </span>
-    </>
+    </span>
   );
 }

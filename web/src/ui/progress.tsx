@@ -1,9 +1,15 @@
 import type { TaskSummaryWire } from "../../../src/contract/resources.ts";
-import { metric } from "../format.ts";
+import { metric, shortKey } from "../format.ts";
 import { useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 
-export function Progress({ progress }: { readonly progress: NonNullable<TaskSummaryWire["progress"]> }) {
+export function Progress({
+  progress,
+  isBrief = false,
+}: {
+  readonly progress: NonNullable<TaskSummaryWire["progress"]>;
+  readonly isBrief?: boolean;
+}) {
   const t = useWords();
   const { step, total_steps: total } = progress;
   const label = total === null ? t("progress.step", { step }) : t("progress.of", { step, total });
@@ -15,7 +21,7 @@ export function Progress({ progress }: { readonly progress: NonNullable<TaskSumm
         {progress.metric === null ? null : (
           <span className="muted" title={visible(progress.metric.key)}>
             {" "}
-            {metric(progress.metric.value)}
+            {visible(isBrief ? shortKey(progress.metric.key) : progress.metric.key)} <span>{metric(progress.metric.value)}</span>
           </span>
         )}
       </span>
