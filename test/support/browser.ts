@@ -63,14 +63,18 @@ export async function signIn(page: Page, token: string, path = "/"): Promise<voi
   await page.getByRole("button", { name: "Sign out" }).waitFor();
 }
 
-/** What axe finds wrong, by the rules of WCAG 2.2 A and AA and its own best practices: rule, and where. */
-export async function axeViolations(page: Page): Promise<readonly string[]> {
+/** What a theme alone can break. */
+export const COLOUR_RULES = ["color-contrast", "link-in-text-block"] as const;
+
+/** What axe finds wrong, by the rules of WCAG 2.2 A and AA and its own best practices, or by those named: rule, and where. */
+export async function axeViolations(page: Page, rules?: readonly string[]): Promise<readonly string[]> {
   // Through CDP, which no policy of the page holds back.
-  await page.evaluate(axe.source);
-  const result = await page.evaluate(() =>
-    (globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResult> } }).axe.run({
-      runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    }),
+  if (!(await page.evaluate<boolean>(`"axe" in globalThis`))) await page.evaluate(axe.source);
+  const runOnly =
+    rules === undefined ? ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] : { type: "rule", values: [...rules] };
+  const result = await page.evaluate(
+    (only) => (globalThis as unknown as { axe: { run: (options: object) => Promise<AxeResult> } }).axe.run({ runOnly: only }),
+    runOnly,
   );
   return result.violations.flatMap((one) => one.nodes.map((node) => `${one.id} at ${node.target.join(" ")}: ${node.failureSummary}`));
 }

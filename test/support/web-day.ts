@@ -140,7 +140,8 @@ export async function seedDemo(world: HttpWorld): Promise<Demo> {
   return { alice, running, failed, waiting, succeeded };
 }
 
-function showPool(world: HttpWorld): void {
+/** The nodes as they were seen just now. */
+export function showPool(world: HttpWorld): void {
   const now = world.clock.monotonicMs();
   const node = { address: "10.0.0.7", gpusTotal: 8, cpusTotal: 128, rivals: [], closed: null };
   const silent = sampleNode("gpu-04", { rayNodeId: null, cpus: 128 });

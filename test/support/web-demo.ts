@@ -42,7 +42,13 @@ async function change(world: HttpWorld, taskId: string, to: TaskState | null, mo
   const epoch = await world.store.leader.lead("test", at);
   const task = await world.store.tasks.get(taskId);
   if (task === null) throw new Error(`there is no task ${taskId}`);
-  const event = { attempt: 1, actor: "system", type: "state_changed", reason: null, data: {} } as const;
+  const event = {
+    attempt: task.attempts === 0 && to !== "SUBMITTING" ? null : 1,
+    actor: "system",
+    type: "state_changed",
+    reason: null,
+    data: {},
+  } as const;
   const moves = to === null ? {} : { to, events: [event] };
   const outcome = await world.store.tasks.change({ taskId, version: task.version, epoch, at, ...moves, ...more });
   if (outcome.kind !== "applied") throw new Error(`${taskId} could not be brought to ${to}`);

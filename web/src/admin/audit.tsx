@@ -64,7 +64,7 @@ export function Audit() {
           {t("tasks.find")}
         </button>
       </form>
-      {audit.data === undefined ? audit.isError ? <ErrorFace error={audit.error} /> : <Loading /> : null}
+      {audit.data === undefined ? audit.isError ? <ErrorFace error={audit.error} again={() => void audit.refetch()} /> : <Loading /> : null}
       {audit.data !== undefined && rows.length === 0 ? <p className="muted">{t("audit.none")}</p> : null}
       {rows.length === 0 ? null : (
         <div className="scroll boxed" role="region" tabIndex={0} aria-label={t("admin.audit")}>

@@ -37,7 +37,13 @@ export function Tokens({ userId, isActive }: { readonly userId: string; readonly
     <section className="card" aria-labelledby="tokens-title">
       <h3 id="tokens-title">{t("tokens.title")}</h3>
       {isActive ? <Issue userId={userId} onMade={onMade} /> : <p className="muted">{t("tokens.disabled")}</p>}
-      {tokens.data === undefined ? tokens.isError ? <ErrorFace error={tokens.error} /> : <Loading /> : null}
+      {tokens.data === undefined ? (
+        tokens.isError ? (
+          <ErrorFace error={tokens.error} again={() => void tokens.refetch()} />
+        ) : (
+          <Loading />
+        )
+      ) : null}
       {tokens.data?.length === 0 ? <p className="muted">{t("tokens.none")}</p> : null}
       {tokens.data === undefined || tokens.data.length === 0 ? null : (
         <div className="scroll" role="group" tabIndex={0} aria-label={t("tokens.list")}>
@@ -158,7 +164,7 @@ function TokenRow({
   return (
     <tr>
       <th scope="row">
-        {visible(token.name)} <span className="muted mono">…{token.last4}</span>
+        {visible(token.name)} <span className="muted mono nowrap">…{token.last4}</span>
       </th>
       <td>{t(SCOPES[token.scope])}</td>
       <td>{token.expires_at === null ? t("tokens.never") : <Ago at={token.expires_at} />}</td>

@@ -28,7 +28,7 @@ export function UserPage({ userId }: { readonly userId: string }) {
   const t = useWords();
   const queries = useQueryClient();
   const user = useQuery({ queryKey: ["users", userId], queryFn: ({ signal }) => findUser(userId, signal) });
-  if (user.data === undefined) return user.isError ? <ErrorFace error={user.error} /> : <Loading />;
+  if (user.data === undefined) return user.isError ? <ErrorFace error={user.error} again={() => void user.refetch()} /> : <Loading />;
   if (user.data === null) return <Empty title={t("admin.noUser", { user: visible(userId) })} />;
   const changed = (): Promise<void> => queries.invalidateQueries({ queryKey: ["users"] });
   const path = { user_id: userId };

@@ -21,7 +21,7 @@ export function Users() {
   return (
     <>
       <CreateUser />
-      {users.data === undefined ? users.isError ? <ErrorFace error={users.error} /> : <Loading /> : null}
+      {users.data === undefined ? users.isError ? <ErrorFace error={users.error} again={() => void users.refetch()} /> : <Loading /> : null}
       {users.data !== undefined && rows.length === 0 ? <p className="muted">{t("admin.noUsers")}</p> : null}
       {rows.length === 0 ? null : (
         <div className="scroll boxed" role="region" tabIndex={0} aria-label={t("admin.users")}>

@@ -143,7 +143,7 @@ function Log({ task }: TabProps) {
           {bytes(index.size)} · {t("log.lines", { n: `${index.isExact(index.parts) ? "" : "~"}${index.lines.toLocaleString("en")}` })}
         </span>
       </div>
-      {log.error === null ? null : <ErrorFace error={log.error} />}
+      {log.error === null ? null : <ErrorFace error={log.error} again={log.again} />}
       {log.isLoading ? <Loading /> : null}
       {!log.isLoading && index.size === 0 && log.error === null ? <p className="muted">{t("log.empty")}</p> : null}
       <LogPane

@@ -15,6 +15,8 @@ export type LogState = {
   readonly error: unknown;
   /** Resolves once the part is read. */
   readonly need: (part: number) => Promise<void>;
+  /** Forgets what was read, and begins anew. */
+  readonly again: () => void;
 };
 
 /** `onShift` is called around a change that may move what is in sight. */
@@ -28,6 +30,7 @@ export function useLog(
   const [index, setIndex] = useState(() => new LogIndex());
   const [version, changed] = useReducer((n: number) => n + 1, 0);
   const [state, setState] = useState<{ readonly isLoading: boolean; readonly error: unknown }>({ isLoading: true, error: null });
+  const [turn, again] = useReducer((n: number) => n + 1, 0);
   const reading = useRef(new Map<number, Promise<void>>());
   const stop = useRef(new AbortController());
 
@@ -73,7 +76,7 @@ export function useLog(
         if (!signal.aborted) setState({ isLoading: false, error });
       }
     }
-  }, [taskId, attempt]);
+  }, [taskId, attempt, turn]);
 
   useEffect(() => {
     if (!isOpen || state.isLoading) return;
@@ -114,7 +117,7 @@ export function useLog(
     }
   }, [index, taskId, attempt, isOpen, state.isLoading, onNext, onShift]);
 
-  return { index, version, ...state, need };
+  return { index, version, ...state, need, again };
 }
 
 function bytesOf(piece: { readonly text?: string; readonly base64?: string }): Uint8Array {

@@ -16,7 +16,7 @@ export function Catalog({ onSet }: { readonly onSet: (field: string, value: stri
     staleTime: 60_000,
     retry: 1,
   });
-  if (catalog.data === undefined) return catalog.isError ? <ErrorFace error={catalog.error} /> : null;
+  if (catalog.data === undefined) return catalog.isError ? <ErrorFace error={catalog.error} again={() => void catalog.refetch()} /> : null;
   const { code, models, datasets } = catalog.data;
   const groups: readonly (readonly [title: Key, rows: readonly Row[]])[] = [
     [

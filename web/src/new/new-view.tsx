@@ -291,7 +291,8 @@ function Profiles({
 }) {
   const t = useWords();
   const profiles = useProfiles();
-  if (profiles.data === undefined) return profiles.isError ? <ErrorFace error={profiles.error} /> : null;
+  if (profiles.data === undefined)
+    return profiles.isError ? <ErrorFace error={profiles.error} again={() => void profiles.refetch()} /> : null;
   return (
     <div className="card">
       <h2>{t("new.profiles")}</h2>

@@ -4,6 +4,7 @@ import { type Key, useWords } from "../i18n/language.ts";
 import { estimateText } from "../tasks/ends-in.tsx";
 import { visible } from "../text/visible.ts";
 import { Copy } from "../ui/copy.tsx";
+import { NodeFit } from "../ui/node-fit.tsx";
 import { useNow } from "../ui/time.tsx";
 
 type PlanWire = Awaited<ReturnType<typeof call<"planTask">>>;
@@ -42,29 +43,7 @@ export function PlanCard({ plan, isOld }: { readonly plan: PlanWire; readonly is
         </p>
       ))}
       <Training training={plan.training} />
-      {fit.per_node.length === 0 ? null : (
-        <table>
-          <caption className="sr-only">{t("plan.perNode")}</caption>
-          <thead>
-            <tr>
-              <th scope="col">{t("plan.node")}</th>
-              <th scope="col">{t("plan.free")}</th>
-              <th scope="col">{t("plan.fits")}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {fit.per_node.map((node) => (
-              <tr key={node.node}>
-                <th scope="row">{visible(node.node)}</th>
-                <td>
-                  {node.gpus_free} GPU · {node.cpus_free} CPU
-                </td>
-                <td lang="en">{node.fits ? "✓" : visible(node.why ?? "–")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      <NodeFit rows={fit.per_node} />
       <details>
         <summary>{t("plan.command")}</summary>
         <Copy text={command} what={t("plan.command")} />

@@ -48,13 +48,14 @@ function Cells({ node, colours, nameOf }: Omit<NodeCardProps, "isAdmin">) {
   const t = useWords();
   const held = node.held.flatMap((one) => Array.from({ length: Math.round(one.gpus) }, () => one.task_id));
   // Ray counts GPUs that no task of ours holds: somebody else's job on the same cluster.
+  const isAway = node.state !== "joined" && node.gpus.free === 0 && held.length === 0;
   const others = Math.max(0, Math.round(node.gpus.total - node.gpus.free) - held.length);
   const free = Math.max(0, Math.round(node.gpus.total) - held.length - others);
   const cells: readonly (readonly [colour: string, text: string])[] = [
     ...held.map((task): readonly [string, string] =>
       task === null ? ["hidden", t("pool.hidden")] : [colours.get(task) ?? "hidden", nameOf(task)],
     ),
-    ...Array.from({ length: others }, (): readonly [string, string] => ["other", t("pool.other")]),
+    ...Array.from({ length: others }, (): readonly [string, string] => (isAway ? ["away", t("pool.away")] : ["other", t("pool.other")])),
     ...Array.from({ length: free }, (): readonly [string, string] => ["free", t("pool.free")]),
   ];
   const own = [...new Set(node.held.flatMap((one) => one.task_id ?? []))];

@@ -39,7 +39,13 @@ export function PoolView() {
           <Nodes nodes={nodes.data.nodes} names={queue.data?.running ?? []} />
         </>
       )}
-      {queue.data === undefined ? queue.isError ? <ErrorFace error={queue.error} /> : null : <QueuePicture queue={queue.data} />}
+      {queue.data === undefined ? (
+        queue.isError ? (
+          <ErrorFace error={queue.error} again={() => void queue.refetch()} />
+        ) : null
+      ) : (
+        <QueuePicture queue={queue.data} />
+      )}
       <Usage />
     </div>
   );

@@ -37,7 +37,7 @@ export function Usage() {
           </select>
         </span>
       </div>
-      {usage.data === undefined ? usage.isError ? <ErrorFace error={usage.error} /> : <Loading /> : null}
+      {usage.data === undefined ? usage.isError ? <ErrorFace error={usage.error} again={() => void usage.refetch()} /> : <Loading /> : null}
       {usage.data !== undefined && rows.length === 0 ? <p className="muted">{t("usage.none")}</p> : null}
       {rows.length === 0 ? null : (
         <table className="usage">

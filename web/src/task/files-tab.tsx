@@ -28,7 +28,9 @@ export function FilesTab({ task }: TabProps) {
           <thead>
             <tr>
               <th scope="col">{t("files.file")}</th>
-              <th scope="col">{t("files.kind")}</th>
+              <th scope="col" className="minor">
+                {t("files.kind")}
+              </th>
               <th scope="col">{t("files.size")}</th>
               <th scope="col">{t("files.get")}</th>
             </tr>
@@ -40,7 +42,7 @@ export function FilesTab({ task }: TabProps) {
                   {visible(one.path)}
                   {one.why === null ? null : <span className="bad"> {visible(one.why)}</span>}
                 </th>
-                <td>
+                <td className="minor">
                   {known(t, "kind", one.kind)}
                   {one.complete === true ? ` · ${t("files.complete")}` : ""}
                 </td>

@@ -7,6 +7,7 @@ import { known, useWords } from "../i18n/language.ts";
 import { visible } from "../text/visible.ts";
 import { Copy } from "../ui/copy.tsx";
 import { ErrorFace, Loading } from "../ui/faces.tsx";
+import { NodeFit } from "../ui/node-fit.tsx";
 import { Diagnosis } from "./diagnosis.tsx";
 import type { TabProps } from "./task-view.tsx";
 import { Timeline } from "./timeline.tsx";
@@ -25,7 +26,7 @@ export function Overview({ task }: TabProps) {
       {task.state === "FAILED" ? <Diagnosis task={task} why={answer ?? null} /> : null}
       <section className="card" aria-labelledby="why-title">
         <h2 id="why-title">{t(isTerminal(task.state) ? "why.ended" : "why.title")}</h2>
-        {answer === undefined ? why.isError ? <ErrorFace error={why.error} /> : <Loading /> : null}
+        {answer === undefined ? why.isError ? <ErrorFace error={why.error} again={() => void why.refetch()} /> : <Loading /> : null}
         {answer === undefined ? null : (
           <div>
             {task.state === "FAILED" ? null : (
@@ -44,13 +45,17 @@ export function Overview({ task }: TabProps) {
                 </p>
               </>
             )}
-            {answer.waiting === null ? null : (
-              <ul className="plain" lang="en">
-                {answer.waiting.sooner.map((text) => (
-                  <li key={text}>{visible(text)}</li>
-                ))}
-              </ul>
+            {answer.waiting === null || answer.waiting.sooner.length === 0 ? null : (
+              <>
+                <h3>{t("why.sooner")}</h3>
+                <ul className="plain" lang="en">
+                  {answer.waiting.sooner.map((text) => (
+                    <li key={text}>{visible(text)}</li>
+                  ))}
+                </ul>
+              </>
             )}
+            {answer.waiting === null ? null : <NodeFit rows={answer.waiting.per_node} />}
             {answer.running === null ? null : <Running running={answer.running} />}
             {answer.ended?.checkpoint == null ? null : (
               <p className="muted">

@@ -23,7 +23,7 @@ export function SpecTab({ task }: TabProps) {
           <h2 id="spec-title">TaskSpec</h2>
           {spec.data === undefined ? null : <Copy text={spec.data} what="TaskSpec" />}
         </div>
-        {spec.isError ? <ErrorFace error={spec.error} /> : null}
+        {spec.isError ? <ErrorFace error={spec.error} again={() => void spec.refetch()} /> : null}
         {spec.data === undefined ? <Loading /> : <Code text={spec.data} label="TaskSpec" />}
       </section>
       <section className="card" aria-labelledby="profile-title">

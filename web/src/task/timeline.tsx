@@ -27,7 +27,7 @@ export function Timeline({ task }: TabProps) {
   return (
     <section className="card" aria-labelledby="timeline-title">
       <h2 id="timeline-title">{t("timeline.title")}</h2>
-      {attempts.isError ? <ErrorFace error={attempts.error} /> : null}
+      {attempts.isError ? <ErrorFace error={attempts.error} again={() => void attempts.refetch()} /> : null}
       {rows.length === 0 && attempts.isSuccess ? <p className="muted">{t("timeline.noAttempts")}</p> : null}
       {rows.length === 0 ? null : (
         <ol className="attempts">
@@ -37,7 +37,7 @@ export function Timeline({ task }: TabProps) {
         </ol>
       )}
       <h3>{t("timeline.events")}</h3>
-      {events.isError ? <ErrorFace error={events.error} /> : null}
+      {events.isError ? <ErrorFace error={events.error} again={() => void events.refetch()} /> : null}
       {events.isPending && !events.isError ? <Loading /> : null}
       <ol className="events" reversed>
         {all.toReversed().map((event) => (

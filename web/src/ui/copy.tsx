@@ -19,7 +19,7 @@ export function Copy({ text, what }: { readonly text: string; readonly what: str
     <span className="copy">
       <button type="button" className="button small quiet" aria-label={t("copy.what", { what })} onClick={() => void copy()}>
         <Icon name="copy" />
-        {t("copy")}
+        <span className="word">{t("copy")}</span>
       </button>
       <span role="status" className="muted">
         {done === "yes" ? t("copy.done") : done === "no" ? t("copy.failed") : ""}
