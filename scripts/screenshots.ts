@@ -17,6 +17,7 @@ const SHOWN = [
   "log-dark-phone",
   "curves-light-desktop",
   "new-plan-light-desktop",
+  "compare-light-desktop",
   "admin-pool-dark-desktop",
   "tasks-dark-phone",
   "curves-dark-phone",

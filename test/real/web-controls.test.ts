@@ -113,6 +113,16 @@ test(
     await press(page, "Values", "summary");
     await page.getByRole("columnheader", { name: "attempt 1" }).first().waitFor();
 
+    await press(page, "Compare", "a");
+    await tabTo(page, "Compare with", "input");
+    await page.keyboard.insertText(demo.failed.slice(-8));
+    await page.keyboard.press("Enter");
+    await page.getByRole("img", { name: /^critic\/rewards\/mean: 64 steps, last grpo-0.5b-gsm8k 0.7273, grpo-7b-long 0\./ }).waitFor();
+    expect(await page.getByRole("row", { name: /failure/ }).innerText()).toMatch(/–\s+cuda_oom_train/);
+    await tabTo(page, /^also the \d+ that are the same/, "input");
+    await page.keyboard.press("Space");
+    await page.getByRole("row", { name: /code_path/ }).waitFor();
+
     await page.goto(`/tasks/${demo.running}/files`);
     await page.getByText("a01/logs/driver.log").waitFor();
     const file = page.waitForEvent("download");
@@ -206,16 +216,16 @@ test("each view says that it loads, what went wrong, and is whole again when it 
   const views: readonly (readonly [path: string, api: RegExp, token: string, whole: string | RegExp])[] = [
     ["/tasks", /\/api\/v2\/tasks\?/, demo.alice, "grpo-seed-2"],
     [running, /\/api\/v2\/tasks\/[^/]+$/, demo.alice, "grpo-0.5b-gsm8k"],
-    [running, /\/why$/, demo.alice, /^It runs/],
-    [running, /\/events/, demo.alice, "Queued → Submitting"],
-    [`${running}/log`, /\/logs/, demo.alice, "global_step_60"],
-    [`${running}/curves`, /\/curves/, demo.alice, "0.1347"],
-    [`${running}/files`, /\/artifacts$/, demo.alice, "a01/logs/driver.log"],
-    [`${running}/spec`, /\/spec$/, demo.alice, "workload: grpo"],
+    [running, /\/api\/v2\/.*\/why$/, demo.alice, /^It runs/],
+    [running, /\/api\/v2\/.*\/events/, demo.alice, "Queued → Submitting"],
+    [`${running}/log`, /\/api\/v2\/.*\/logs/, demo.alice, "global_step_60"],
+    [`${running}/curves`, /\/api\/v2\/.*\/curves/, demo.alice, "0.1347"],
+    [`${running}/files`, /\/api\/v2\/.*\/artifacts$/, demo.alice, "a01/logs/driver.log"],
+    [`${running}/spec`, /\/api\/v2\/.*\/spec$/, demo.alice, "workload: grpo"],
     ["/pool", /\/api\/v2\/nodes/, demo.alice, "gpu-01"],
     ["/pool", /\/api\/v2\/usage/, demo.alice, "GPU-h"],
     ["/admin/users", /\/api\/v2\/users\?/, ADMIN_TOKEN, "alice"],
-    ["/admin/users/bob", /\/tokens/, ADMIN_TOKEN, "in force"],
+    ["/admin/users/bob", /\/api\/v2\/.*\/tokens/, ADMIN_TOKEN, "in force"],
     ["/admin/audit", /\/api\/v2\/audit/, ADMIN_TOKEN, "user.create"],
   ];
   for (const token of [demo.alice, ADMIN_TOKEN]) {

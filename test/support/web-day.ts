@@ -27,6 +27,15 @@ function demoMetrics(steps: number, stepSeconds = 41): readonly { readonly step:
   }));
 }
 
+function demoArgv(rate: string, microBatch: number): readonly string[] {
+  return [
+    "data.train_batch_size=256",
+    `actor_rollout_ref.actor.optim.lr=${rate}`,
+    `actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu=${microBatch}`,
+    "actor_rollout_ref.rollout.name=sglang",
+  ];
+}
+
 /** SFT's. */
 function sftMetrics(steps: number): readonly { readonly step: number; readonly data: object }[] {
   return Array.from({ length: steps }, (_, n) => ({
@@ -100,7 +109,7 @@ export async function seedDemo(world: HttpWorld): Promise<Demo> {
   at(18);
   const failed = await submit(alice, "grpo-7b-long", "&label=team=rl", four);
   at(20);
-  await beginTask(world, failed, { log: OOM_LOG, metrics: demoMetrics(7) });
+  await beginTask(world, failed, { log: OOM_LOG, metrics: demoMetrics(7), argv: demoArgv("1e-6", 16) });
   at(27);
   await endTask(world, failed, "FAILED", { failure: OOM, ...progress(7, 240, 0.2981) });
   at(30);
@@ -113,7 +122,12 @@ export async function seedDemo(world: HttpWorld): Promise<Demo> {
   at(53);
   const running = await submit(alice, "grpo-0.5b-gsm8k", "&label=team=rl&max_runtime_s=28800", four);
   at(55);
-  await beginTask(world, running, { placement: [{ node: "gpu-01", gpus: 4, cpus: 22 }], log: demoLog(64), metrics: demoMetrics(64) });
+  await beginTask(world, running, {
+    placement: [{ node: "gpu-01", gpus: 4, cpus: 22 }],
+    log: demoLog(64),
+    metrics: demoMetrics(64),
+    argv: demoArgv("3e-6", 4),
+  });
   at(66);
   const theirs = await submit(bob, "ppo-7b", "", ppo.replace("nnodes: 1", "nnodes: 2"));
   at(70);
@@ -193,6 +207,8 @@ export function VIEWS(demo: Demo): readonly View[] {
     { name: "curves", role: "user", path: `/tasks/${running}/curves`, shows: "0.1347" },
     { name: "spec", role: "user", path: `/tasks/${running}/spec`, shows: "workload: grpo" },
     { name: "files", role: "user", path: `/tasks/${running}/files`, shows: /driver\.log/ },
+    { name: "compare", role: "user", path: `/tasks/${running}/compare?with=${failed}`, shows: /\d+ differences/ },
+    { name: "compare-none", role: "user", path: `/tasks/${running}/compare`, shows: "Compare with" },
     { name: "new", role: "user", path: "/new", shows: /mistakes? to mend/ },
     { name: "new-plan", role: "user", path: "/new", shows: "Position 4 in the queue", text: NEW_SPEC },
     { name: "log-none", role: "user", path: `/tasks/${waiting}/log`, shows: "No log yet" },

@@ -34,6 +34,8 @@ export type Begin = {
   readonly log?: string;
   readonly metrics?: readonly { readonly step: number; readonly data: object }[];
   readonly node?: string;
+  /** verl's settings, as its command line had them. */
+  readonly argv?: readonly string[];
 };
 
 /** Changes a task as the scheduler would, to `to` or where it is. */
@@ -65,7 +67,8 @@ export async function beginTask(world: HttpWorld, taskId: string, begin: Begin =
   const runs = { state: "RUNNING", startedAt, submittedAt: startedAt, node: begin.node ?? "gpu-01" } as const;
   await change(world, taskId, "RUNNING", { patch: { startedAt }, attempt: { attempt: 1, patch: runs } });
   const directory = join(world.root, "users", (await world.store.tasks.get(taskId))?.userId ?? "", "jobs", submissionId);
-  mkdirSync(join(directory, "logs"), { recursive: true });
+  for (const folder of ["logs", "config"]) mkdirSync(join(directory, folder), { recursive: true });
+  if (begin.argv !== undefined) writeFileSync(join(directory, "config/argv.json"), JSON.stringify(begin.argv));
   if (begin.log !== undefined) writeFileSync(join(directory, "logs/driver.log"), begin.log);
   if (begin.metrics !== undefined)
     writeFileSync(join(directory, "logs/metrics.jsonl"), begin.metrics.map((one) => `${JSON.stringify(one)}\n`).join(""));

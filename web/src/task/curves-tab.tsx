@@ -15,8 +15,16 @@ import type { TabProps } from "./task-view.tsx";
 
 const ASK_EVERY_MS = 5_000;
 /** Shown when nobody has chosen: what verl's trainers log first of all. */
-const FIRST_KEYS = ["critic/rewards/mean", "actor/pg_loss", "actor/entropy", "train/loss", "val/loss", "response_length/mean", "train/lr"];
-const MOST_FIRST_KEYS = 4;
+export const FIRST_KEYS = [
+  "critic/rewards/mean",
+  "actor/pg_loss",
+  "actor/entropy",
+  "train/loss",
+  "val/loss",
+  "response_length/mean",
+  "train/lr",
+];
+export const MOST_FIRST_KEYS = 4;
 
 export function CurvesTab({ task }: TabProps) {
   const t = useWords();

@@ -13,11 +13,19 @@ import { SpecTab } from "./spec-tab.tsx";
 import { TaskHeader } from "./task-header.tsx";
 
 const LogTab = lazy(async () => ({ default: (await import("../log/log-tab.tsx")).LogTab }));
+const CompareTab = lazy(async () => ({ default: (await import("./compare-tab.tsx")).CompareTab }));
 const CurvesTab = lazy(async () => ({ default: (await import("./curves-tab.tsx")).CurvesTab }));
 
 export type TabProps = { readonly task: TaskWire };
 
-const TABS = { overview: "tab.overview", log: "tab.log", curves: "tab.curves", files: "tab.files", spec: "tab.spec" } as const satisfies {
+const TABS = {
+  overview: "tab.overview",
+  log: "tab.log",
+  curves: "tab.curves",
+  files: "tab.files",
+  spec: "tab.spec",
+  compare: "tab.compare",
+} as const satisfies {
   readonly [tab: string]: Key;
 };
 type Tab = keyof typeof TABS;
@@ -65,6 +73,7 @@ export function TaskView() {
         {tab === "curves" ? <CurvesTab task={task.data} /> : null}
         {tab === "files" ? <FilesTab task={task.data} /> : null}
         {tab === "spec" ? <SpecTab task={task.data} /> : null}
+        {tab === "compare" ? <CompareTab task={task.data} /> : null}
       </Suspense>
     </article>
   );
