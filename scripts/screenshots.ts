@@ -23,6 +23,8 @@ const SHOWN = [
   "curves-dark-phone",
 ];
 
+/** Nothing is on its way any more: neither a part of the page nor an answer. */
+const WHOLE = `document.querySelector("main h1, main .face") !== null && document.querySelector(".spinner, [aria-busy=true]") === null`;
 const CHINESE = ["tasks", "task", "task-failed", "new-plan", "admin-pool", "admin-user", "curves"];
 
 /** Small enough for a repository to carry. */
@@ -57,7 +59,7 @@ try {
         await page.goto(view.path);
         if (view.text !== undefined) await page.getByRole("textbox", { name: /TaskSpec/ }).fill(view.text);
         await page.getByText(view.shows).first().waitFor();
-        await page.waitForLoadState("networkidle", { timeout: 1_500 }).catch(() => undefined);
+        await page.waitForFunction(WHOLE);
         await shoot(view.name);
       }
       // In Chinese the same, where the words are the longest and the most.
@@ -68,8 +70,7 @@ try {
           showPool(world);
           await page.goto(view.path);
           if (view.text !== undefined) await page.getByRole("textbox", { name: /TaskSpec/ }).fill(view.text);
-          await page.locator(".spinner").first().waitFor({ state: "detached" });
-          await page.waitForLoadState("networkidle", { timeout: 1_500 }).catch(() => undefined);
+          await page.waitForFunction(WHOLE);
           await shoot(`${view.name}-zh`);
         }
       if (misdeeds.length > 0) throw new Error(misdeeds.join("\n"));

@@ -8,14 +8,14 @@ import { beginTask, endTask, tellTask, waitTask } from "./web-demo.ts";
 const MINUTE = 60_000;
 
 /** verl's own keys, with the shapes that its runs have. */
-function demoMetrics(steps: number, stepSeconds = 41): readonly { readonly step: number; readonly data: object }[] {
-  const wave = (n: number, seed: number): number => Math.sin(n * 1.7 + seed) * 0.5 + Math.sin(n * 0.61 + seed * 3) * 0.5;
+function demoMetrics(steps: number, stepSeconds = 41, slowness = 1): readonly { readonly step: number; readonly data: object }[] {
+  const wave = (n: number, seed: number): number => Math.sin(n * 1.7 + seed * slowness) * 0.5 + Math.sin(n * 0.61 + seed * 3) * 0.5;
   return Array.from({ length: steps }, (_, n) => ({
     step: n + 1,
     data: {
-      "critic/rewards/mean": 0.12 + 0.62 * (1 - Math.exp(-n / 18)) + wave(n, 1) * 0.03,
-      "actor/pg_loss": 0.04 * Math.exp(-n / 30) + wave(n, 2) * 0.008,
-      "actor/entropy": 1.6 * Math.exp(-n / 40) + 0.3 + wave(n, 3) * 0.02,
+      "critic/rewards/mean": 0.12 + 0.62 * (1 - Math.exp(-n / 18 / slowness)) + wave(n, 1) * 0.03,
+      "actor/pg_loss": 0.04 * Math.exp(-n / 30 / slowness) + wave(n, 2) * 0.008,
+      "actor/entropy": 1.6 * Math.exp(-n / 40 / slowness) + 0.3 + wave(n, 3) * 0.02,
       "response_length/mean": 180 + n * 3.2 + wave(n, 4) * 9,
       "perf/throughput": 1_450 + wave(n, 5) * 60,
       "timing_s/step": stepSeconds + wave(n, 6) * 2,
@@ -67,7 +67,7 @@ const OOM: Failure = {
   fix: "Lower actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu, or choose a profile with offload.",
 };
 
-const OOM_LOG = `${demoLog(7)}Traceback (most recent call last):
+const OOM_LOG = `${demoLog(31)}Traceback (most recent call last):
   File "/private/common/code/verl/verl/workers/actor/dp_actor.py", line 412, in update_policy
     loss.backward()
 torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.41 GiB. GPU 0 has a total capacity of 79.15 GiB of which 1.02 GiB is free.
@@ -109,14 +109,14 @@ export async function seedDemo(world: HttpWorld): Promise<Demo> {
   at(18);
   const failed = await submit(alice, "grpo-7b-long", "&label=team=rl", four);
   at(20);
-  await beginTask(world, failed, { log: OOM_LOG, metrics: demoMetrics(7), argv: demoArgv("1e-6", 16) });
-  at(27);
-  await endTask(world, failed, "FAILED", { failure: OOM, ...progress(7, 240, 0.2981) });
+  await beginTask(world, failed, { log: OOM_LOG, metrics: demoMetrics(31, 39, 2.2), argv: demoArgv("1e-6", 16) });
   at(30);
   const succeeded = await submit(alice, "sft-base", "&label=team=rl", sft);
   at(34);
   await endTask(world, older, "SUCCEEDED", progress(40, 40, 0.7673, "train/loss"));
   await beginTask(world, succeeded, { log: demoLog(60), metrics: sftMetrics(60) });
+  at(41);
+  await endTask(world, failed, "FAILED", { failure: OOM, ...progress(31, 240, 0.4868) });
   at(52);
   await endTask(world, succeeded, "SUCCEEDED", progress(60, 60, 0.7092, "train/loss"));
   at(53);

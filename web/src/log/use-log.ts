@@ -33,6 +33,8 @@ export function useLog(
   const [turn, again] = useReducer((n: number) => n + 1, 0);
   const reading = useRef(new Map<number, Promise<void>>());
   const stop = useRef(new AbortController());
+  /** Once begun, followed until the stream itself says that it is over: a task's end is often known before its last lines have come. */
+  const followed = useRef<LogIndex | null>(null);
 
   const need = useCallback(
     async (part: number): Promise<void> => {
@@ -79,7 +81,8 @@ export function useLog(
   }, [taskId, attempt, turn]);
 
   useEffect(() => {
-    if (!isOpen || state.isLoading) return;
+    if (state.isLoading || (!isOpen && followed.current !== index)) return;
+    followed.current = index;
     const ending = new AbortController();
     void follow(ending.signal);
     return () => ending.abort();

@@ -48,6 +48,7 @@ function Choose({ task, chosen }: TabProps & { readonly chosen: string }) {
         <label htmlFor={field}>{t("compare.with")}</label>
         <input
           id={field}
+          className="mono task-id"
           list={`${field}-list`}
           value={text}
           placeholder={t("compare.hint")}
