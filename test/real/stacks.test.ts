@@ -69,7 +69,6 @@ test("a stalled attempt's stacks lie in its debug directory, of the driver and o
   console.log(`stacks after ${Math.round(performance.now() - began)} ms`);
   const file = await find();
   const { text } = await api(server, "GET", `/api/v2/tasks/${id}/artifacts/${file?.["path"]}`);
-  console.log(text);
   expect(text).toMatch(/==== process \d+: \S*python\S* .*sft_trainer[^]*main \(.*sft_trainer_ray\.py:\d+\)[^]*thread \d+ /);
   expect(text).toMatch(/==== process \d+: ray::Worker/);
 
