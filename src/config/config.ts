@@ -129,6 +129,17 @@ export function resolveConfig(sources: ConfigSources): Config {
   return config as Config;
 }
 
+/** The tag of the processes of a pool (pool/tagged-processes.ts). */
+const POOL_TAG = "VERLPOOL_POOL_NODE";
+
+/** Variables that look like a setting of a section there is, and are none: a mistyped one would do nothing and say nothing. */
+export function strayVariables(environment: ConfigSources["environment"]): readonly string[] {
+  const names = Object.keys(KEYS) as ConfigKey[];
+  const known = new Set([POOL_TAG, ...names.map(environmentName)]);
+  const sections = new Set(names.flatMap((name) => (name.includes(".") ? [`VERLPOOL_${name.split(".")[0]?.toUpperCase()}_`] : [])));
+  return Object.keys(environment).filter((name) => !known.has(name) && [...sections].some((section) => name.startsWith(section)));
+}
+
 function check(name: ConfigKey, schema: z.ZodType, value: unknown, where: string): unknown {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

@@ -48,3 +48,17 @@ test("a port that is taken is told with what to do", async () => {
   const other = { listen: () => Promise.reject(new Error("something else")) };
   await expect(listen(other, "127.0.0.1", 8080)).rejects.toThrow("something else");
 });
+
+test("a variable that is mistyped is told, one that is no setting's business is not", async () => {
+  const stderr = sink();
+  const environment = {
+    VERLPOOL_SCHEDULER_MAX_RUNING_TASKS: "2",
+    VERLPOOL_SCHEDULER_TICK_S: "2",
+    VERLPOOL_URL: "http://h:1",
+    HOME: "/root",
+  };
+  await configShowCommand({ config: null, root: "/nowhere", json: true }, environment, sink(), stderr);
+  expect(stderr.text).toBe(
+    "verlpool: warning: VERLPOOL_SCHEDULER_MAX_RUNING_TASKS is no setting; verlpool config show lists those there are\n",
+  );
+});

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ConfigShowOptions, OutputStream, ServerOptions } from "../cli/world.ts";
-import { type ConfigKey, KEYS } from "../config/config.ts";
+import { type ConfigKey, KEYS, strayVariables } from "../config/config.ts";
 import { settingsOf } from "../config/settings.ts";
 import { adminToken } from "./admin-token.ts";
 import { IN_CLEAR, isLoopback } from "./exposure.ts";
@@ -32,6 +32,7 @@ function flagsOf(options: Flags): { [K in ConfigKey]?: unknown } {
 
 export async function serverCommand(options: ServerOptions, environment: Environment, stderr: OutputStream): Promise<number> {
   const settings = settingsOf(loadConfig(options.config, flagsOf(options), environment).config);
+  await tellStray(environment, stderr);
   const token = adminToken(settings.adminTokenVariable, environment, options.dev, settings.host);
   if (options.dev) await stderr.write("verlpool: development mode: loopback only, a weak admin token is accepted\n");
   // Made here it would be an empty pool on a local disk, where a mount was meant.
@@ -51,6 +52,11 @@ export async function serverCommand(options: ServerOptions, environment: Environ
   await server.closed;
   await stderr.write("verlpool: stopped; running tasks go on in Ray and are followed again at the next start\n");
   return 0;
+}
+
+async function tellStray(environment: Environment, stderr: OutputStream): Promise<void> {
+  for (const name of strayVariables(environment))
+    await stderr.write(`verlpool: warning: ${name} is no setting; verlpool config show lists those there are\n`);
 }
 
 /** A URL may hold a password, before its host or in its query: neither is shown. */
@@ -76,6 +82,7 @@ export async function configShowCommand(
     origin: config[name].origin,
     about: KEYS[name].about,
   }));
+  await tellStray(environment, stderr);
   if (options.json) {
     await stdout.write(`${JSON.stringify({ file, values: rows })}\n`);
     return 0;
