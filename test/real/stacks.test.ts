@@ -53,7 +53,7 @@ test("a stalled attempt's stacks lie in its debug directory, of the driver and o
   const made = await api(server, "POST", "/api/v2/tasks?user=alice", trainee.spec);
   expect(made.status, made.text).toBe(201);
   const id = String(made.body["task_id"]);
-  const stalled = (await waitForTask(
+  const stalled: Wire = await waitForTask(
     server,
     id,
     (task) => {
@@ -61,7 +61,7 @@ test("a stalled attempt's stacks lie in its debug directory, of the driver and o
       return task["stall"] !== null;
     },
     PATIENCE_MS,
-  )) as Wire;
+  );
   expect(stalled["stall"]).toMatchObject({ code: "no_step", text: expect.stringContaining("no step after step 5") });
   const began = performance.now();
   const find = async () => (await artifactsOf(server, id)).find(({ path }) => /^a01\/debug\/stacks-\d{8}T\d{6}Z-gpu-1\.txt$/.test(path));
@@ -73,10 +73,10 @@ test("a stalled attempt's stacks lie in its debug directory, of the driver and o
   expect(text).toMatch(/==== process \d+: ray::Worker/);
 
   trainee.go();
-  const done = (await waitForTask(server, id, hasEnded, PATIENCE_MS)) as Wire;
+  const done: Wire = await waitForTask(server, id, hasEnded, PATIENCE_MS);
   expect(done).toMatchObject({ state: "SUCCEEDED", stall: null });
   const { started_at, ended_at } = done["attempt"];
-  const usage = (await api(server, "GET", "/api/v2/usage?by=node")).body as Wire;
+  const usage: Wire = (await api(server, "GET", "/api/v2/usage?by=node")).body;
   console.log(JSON.stringify(usage["total"]));
   const { total, unknown, recomputed, ...split } = usage["total"]["gpu_ms"];
   expect(total).toBe((Date.parse(ended_at) - Date.parse(started_at)) * 2);
