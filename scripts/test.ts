@@ -30,6 +30,7 @@ const WAITING_LANE: readonly string[] = [
   "test/real/pool-heals.test.ts",
   "test/real/ray-contract.test.ts",
   "test/real/ray-local-pool.test.ts",
+  "test/real/stacks.test.ts",
   "test/real/worker-agent.test.ts",
 ];
 const LANES = ["waiting", "computing"] as const;
