@@ -11,7 +11,7 @@ const recorded = JSON.parse(readFileSync(join(import.meta.dirname, "../../../tes
 it.each([
   ["recorded runs of real verl", recorded.map((run) => run.step_seconds)],
   ["made-up runs with noise, drift, validation and a busy machine", simulatedRuns(150, 7)],
-])("the 80 %% range of %s holds the truth in 75 to 90 %% of cases, and is narrow", (_, runs) => {
+])("the range of %s holds the truth in 75 to 90 of 100 cases, and is narrow", (_, runs) => {
   const { told, covered, medianWidth } = calibrate(runs);
   expect(told).toBeGreaterThan(50);
   expect(covered).toBeGreaterThanOrEqual(0.75);
