@@ -148,6 +148,16 @@ describe("an attempt that was stopped because it made no progress", () => {
     const end = after(result({ outcome: "stopped", exitCode: 1 }), { ...asked, logTail: "OSError: [Errno 28] No space left on device" });
     expect(end.task).toMatchObject({ to: "FAILED", failure: { label: "disk_full" } });
   });
+
+  it("keeps what its log says it waited for, but not what another task waited for", () => {
+    const waits = (gpus: number): string =>
+      `Error: No available node types can fulfill resource request {'GPU': ${gpus}.0}. Add suitable node types.`;
+    const labelOf = (logTail: string) =>
+      after(result({ outcome: "stopped", signal: "SIGTERM", exitCode: null }), { ...asked, logTail }).attempt.failure?.label;
+    const { gpusPerNode } = sampleTask({}).needs;
+    expect(labelOf(waits(gpusPerNode))).toBe("placement_pending");
+    expect(labelOf(waits(gpusPerNode + 1))).toBe("hang_unknown");
+  });
 });
 
 describe("an attempt that was asked back into the queue", () => {

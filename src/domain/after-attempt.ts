@@ -1,6 +1,7 @@
 /** What an ended attempt means for its task: the end, another attempt, or a wait. Pure. */
 import { beforeStart, classify, timeLimit } from "./failure.ts";
 import type { Ending } from "./reconciliation.ts";
+import { withoutRequestsOfOthers } from "./stall.ts";
 import type { AttemptResult, AttemptState, Failure, RayJobView, StopWhy, Task, TaskState, Waiting } from "./types.ts";
 
 export type RetryPolicy = {
@@ -59,7 +60,9 @@ export function afterAttempt(task: Task, ending: Ending, context: EndContext): A
   if (task.cancelRequestedAt !== null) {
     return final({ ...base, state: "CANCELED", failure: null }, "CANCELED", null, { code: "cancel", text: "canceled while it ran" });
   }
-  const failure = ofStall(classify({ result, logTail: context.logTail, ray: context.ray, headLost: context.headLost }), context);
+  const stalled = context.stop === "stalled" && result?.outcome === "stopped";
+  const logTail = withoutRequestsOfOthers(context.logTail, task.needs.gpusPerNode);
+  const failure = ofStall(classify({ result, logTail, ray: context.ray, headLost: context.headLost, stalled }), context);
   const state: AttemptState = result === null || result.outcome === "self_fenced" ? "LOST" : "FAILED";
   const requeued = isRequeued(result, context);
   if (isOverrun(result, failure, context) || (requeued && context.timeIsUp)) return outOfTime(task, { ...base, state });

@@ -2,7 +2,7 @@
  * One log for each rule, written by hand with the messages that the named programs print; each is read with noise before and after it.
  */
 import { describe, expect, it } from "vitest";
-import { classify as classifyWhole, type Evidence } from "./failure.ts";
+import { beforeStart, classify as classifyWhole, type Evidence } from "./failure.ts";
 import type { AttemptResult, RayJobView } from "./types.ts";
 
 const ABSENT: RayJobView = { kind: "absent" };
@@ -93,7 +93,7 @@ const LOGS: readonly (readonly [string, string, string, string])[] = [
   ["verl console logger", "step:3 - actor/pg_loss:0.1 - actor/grad_norm:nan - perf/mfu:0.2", "numeric_nan", "user"],
 ];
 
-const classify = (evidence: Omit<Evidence, "headLost">) => classifyWhole({ ...evidence, headLost: false });
+const classify = (evidence: Omit<Evidence, "headLost" | "stalled">) => classifyWhole({ ...evidence, headLost: false, stalled: false });
 
 describe("a log says why an attempt failed", () => {
   it.each(LOGS)("%s", (_, line, label, blame) => {
@@ -110,7 +110,7 @@ describe("a log says why an attempt failed", () => {
 
   it("what no rule knows is the head's doing where Ray lost its memory meanwhile; what a rule knows is not", () => {
     const trace = `${BEFORE}\n/lib/x86_64-linux-gnu/libc.so.6(+0x1098ec) [0x7fe84df278ec]\n`;
-    const lost = (logTail: string) => classifyWhole({ result: result(), logTail, ray: ABSENT, headLost: true });
+    const lost = (logTail: string) => classifyWhole({ result: result(), logTail, ray: ABSENT, headLost: true, stalled: false });
     expect(lost(trace)).toMatchObject({ label: "head_lost", retryable: true });
     expect(lost("KeyError: 'prompt'")).toMatchObject({ label: "dataset_schema", retryable: false });
     expect(classify({ result: result(), logTail: trace, ray: ABSENT })).toMatchObject({ label: "unknown", retryable: false });
@@ -202,4 +202,27 @@ describe("a log written to be slow to read", () => {
       expect(performance.now() - start).toBeLessThan(3_000);
     },
   );
+});
+
+it("a log that had no room tells of a full disk, unless the driver ended well or from outside", () => {
+  const error = "4096 bytes of driver.log were lost (No space left on device); Ray's job log has them";
+  const full = (over: Partial<AttemptResult>) =>
+    classify({ result: result({ exitCode: 1, error, ...over }), logTail: "step:3", ray: ABSENT });
+  expect(full({})).toMatchObject({ label: "disk_full", blame: "infra", retryable: false, text: expect.stringContaining("4096 bytes") });
+  expect(full({ outcome: "stopped" }).label).toBe("interrupted");
+  expect(full({ error: "4096 bytes of driver.log were lost (Input/output error)" }).label).toBe("unknown");
+});
+
+it("a launcher that could not start is quoted by its own word, not by the head of Ray's message", () => {
+  const head =
+    "Job entrypoint command failed with exit code 70, last available logs (truncated to 20,000 chars):\nRunning entrypoint: exec python3\n";
+  const word = "storage trouble before the start, nothing is run: [Errno 28] No space left on device";
+  const ray = {
+    kind: "found",
+    status: "FAILED",
+    message: `${head}verlpool launcher: ${word}\n`,
+    errorType: "JOB_ENTRYPOINT_COMMAND_ERROR",
+    nodeId: null,
+  } as const;
+  expect(beforeStart(ray)?.text).toBe(`the launcher could not start on the worker: ${word}`);
 });

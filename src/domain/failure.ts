@@ -10,6 +10,8 @@ export type Evidence = {
   readonly ray: RayJobView;
   /** Ray's head came back without its memory since the attempt began. */
   readonly headLost: boolean;
+  /** We ended it because nothing moved. */
+  readonly stalled: boolean;
 };
 
 const TIME_LIMIT_FIX = "Give a longer max_runtime_s or deadline, and retry: it goes on from the last checkpoint.";
@@ -59,21 +61,34 @@ function lastLine(text: string): string | null {
 
 /** Why a started attempt that did not succeed ended. Never guesses: what no rule knows is `unknown`, with the log's last line. */
 export function classify(evidence: Evidence): Failure {
-  const { result, logTail, ray, headLost } = evidence;
+  const { result, logTail, ray, headLost, stalled } = evidence;
   const certain = result === null ? null : fromResult(result);
   if (certain !== null) return certain;
   const message = ray.kind === "found" ? ray.message : "";
   const { diagnosis, strength, decisive } = decide({ log: [{ text: logTail, firstLine: 1 }], rayMessage: message });
   const ended = howItEnded(result);
-  // What the log only tells of an end, the launcher knows better.
-  const told = strength === "cause" || (ended === null && strength !== null);
+  // What the log only tells of an end, the launcher knows better; of a wait that we ended it tells what was waited for.
+  const told = strength === "cause" || ((ended === null || stalled) && strength !== null);
   if (told && decisive !== null) {
     const { label, blame, retryable, fix } = diagnosis;
     return { label, blame, retryable, text: decisive, fix };
   }
+  const full = result?.outcome === "exited" ? NO_ROOM.exec(result.error ?? "") : null;
+  if (full !== null) return noRoom(full[0]);
   if (ended !== null) return ended;
   const failure = unknown(result, decisive ?? lastLine(logTail));
   return headLost && failure.label === "unknown" ? withTheHead(failure) : failure;
+}
+
+/** How the launcher says that a part of driver.log is lost. */
+const NO_ROOM = /\d+ bytes of driver\.log were lost \((?:No space left on device|Disk quota exceeded)\)/;
+
+function noRoom(lost: string): Failure {
+  return {
+    ...labelled("disk_full"),
+    text: `the shared storage was full while it ran: ${lost}`,
+    fix: "Free space there (old checkpoints: verlpool artifacts ID), save less often or keep fewer checkpoints, then submit it again.",
+  };
 }
 
 /** A Ray driver that loses its head ends in many ways, some with nothing but a stack trace of libc (seen on 2.60): no rule can know them all. */
@@ -143,7 +158,13 @@ export function beforeStart(ray: RayJobView): Failure | null {
       fix: "Check the worker's Ray installation; it is tried again.",
     };
   }
-  return launcherFailed(text);
+  return launcherFailed(launcherSaid(ray.message) ?? text);
+}
+
+/** Ray's message has the end of the job's log, with the launcher's own word among its lines. */
+function launcherSaid(message: string): string | null {
+  const words = [...message.matchAll(/^verlpool launcher: (.+)$/gm)].at(-1)?.[1];
+  return words === undefined ? null : words.slice(0, 500);
 }
 
 /** Waits between tries, and a budget: a launcher that can't start anywhere would else be started for ever, as fast as Ray can. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { stallLimitMs, stallOf, type StallSight } from "./stall.ts";
+import { stallLimitMs, stallOf, type StallSight, withoutRequestsOfOthers } from "./stall.ts";
 
 const MINUTE = 60_000;
 const LIMITS = { factor: 10, minMs: 10 * MINUTE, firstStepMs: 60 * MINUTE };
@@ -69,4 +69,11 @@ it("once stalled, waiting longer never makes it well, and nothing is stalled wit
       if (seen.stillMs >= stallLimitMs(seen, LIMITS)) expect(stall).not.toBeNull();
     }),
   );
+});
+
+it("what wants more GPUs than a task has on a node is another task's, and its line keeps its number", () => {
+  const line = (asked: string): string => `(autoscaler +25s) Error: No available node types can fulfill resource request ${asked}. Add …`;
+  const log = ["a", line("{'GPU': 8.0, 'CPU': 80.0}"), line("{'CPU': 10.0, 'GPU': 2.0}"), line("{'CPU': 1.0}"), "{'GPU': 8.0}"];
+  expect(withoutRequestsOfOthers(log.join("\n"), 2).split("\n")).toEqual(["a", "", ...log.slice(2)]);
+  expect(withoutRequestsOfOthers(log.join("\n"), 8)).toBe(log.join("\n"));
 });

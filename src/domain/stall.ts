@@ -50,6 +50,22 @@ export function stallOf(sight: StallSight, limits: StallLimits): Stall | null {
   return { code: "no_step", text: `${at} has come ${since}${usual}` };
 }
 
+/**
+ * Ray tells every driver of a cluster what it can't place, whoever asked (seen on 2.60). What wants more GPUs at once than the task has on a node
+ * is another's.
+ */
+export function withoutRequestsOfOthers(log: string, gpusPerNode: number): string {
+  if (!log.includes(UNPLACEABLE)) return log;
+  const lines = log.split("\n");
+  return lines.map((line) => (line.includes(UNPLACEABLE) && gpusAsked(line) > gpusPerNode ? "" : line)).join("\n");
+}
+
+const UNPLACEABLE = "No available node types can fulfill resource request";
+
+function gpusAsked(line: string): number {
+  return Number(/'GPU': (\d+(?:\.\d+)?)/.exec(line)?.[1] ?? 0);
+}
+
 function duration(ms: number): string {
   const seconds = Math.round(ms / 1000);
   if (seconds < 120) return `${seconds} s`;

@@ -40,6 +40,7 @@ ASK_TO_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 IN_NAMESPACE = ("pidns", "userns")
 MAX_JSON = 64 * 1024
 LEASE_BYTES = 256
+RESERVE_BYTES, LAST_WORDS = 64 * 1024, 16 * 1024
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -111,6 +112,15 @@ def unlink_quietly(path):
         os.unlink(path)
     except OSError:
         pass
+
+
+def reserve(path):
+    """Room for the end of an attempt whose own checkpoints fill the disk. Random, for file systems that store zeros nowhere."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        write_all(fd, os.urandom(RESERVE_BYTES))
+    finally:
+        os.close(fd)
 
 
 def size_of(path):
@@ -188,7 +198,8 @@ def stray_path(attempt):
         if not any(real.startswith(root.rstrip("/") + "/") for root in allowed):
             return f"{path} leads to {real}, which is outside of the allowed directories ({', '.join(roots)})"
         if not os.path.exists(real):
-            return f"{path} does not exist on this node (it leads to {real}); is the shared storage mounted here?"
+            where = "" if real == path else f" (it leads to {real})"
+            return f"{path} does not exist on this node{where}: it was removed, or the shared storage is not mounted here"
     return None
 
 
@@ -340,7 +351,7 @@ class Inner:
         self.status, self.gone_at, self.threads = None, 0.0, {}
         self.lease, self.trouble, self.log_lost, self.log_error = None, "none", 0, None
         self.notes, self.sayings = collections.deque(maxlen=1000), collections.deque(maxlen=1000)
-        self.grown = (0, 0)
+        self.grown, self.reserve = (0, 0), f"{job}/control/reserve"
 
     def note(self, text):
         """Queued: written by the main thread (Ray's log) and by the storage thread (launcher.log), never by the clock."""
@@ -521,6 +532,7 @@ class Inner:
                 self.look_for_stop()
                 if not self.ready:
                     self.problem = self.problem or stray_path(self.attempt)
+                    reserve(self.reserve)
                     self.ready = True
                     self.wake()
                 self.flush_notes()
@@ -599,6 +611,7 @@ class Inner:
     def finish(self):
         """True when result.json is durable."""
         self.threads["pump"].join(self.pump_join_s)
+        unlink_quietly(self.reserve)
         try:
             self.note_growth()
         except OSError as error:
@@ -640,7 +653,7 @@ class Inner:
 
     def pump(self):
         """Ray's copy first: it is on the node's own disk, and still there when shared storage is full."""
-        log, told = None, 0
+        log, told, unsaid = None, 0, b""
         while True:
             chunk = os.read(self.out_r, 65536)
             if not chunk:
@@ -652,12 +665,20 @@ class Inner:
                 if told != self.log_lost:
                     gap = f"\n[verlpool: {self.log_lost - told} bytes are missing here: {self.log_error}]\n".encode()
                     _, error = write_all(log, gap)
-                    told = self.log_lost if error is None else told
+                    told, unsaid = (self.log_lost, b"") if error is None else (told, unsaid)
                 done, error = write_all(log, chunk)
             except OSError as failure:
                 done, error = 0, failure
             if error is not None:
                 self.log_lost, self.log_error = self.log_lost + len(chunk) - done, error.strerror or str(error)
+                unsaid = (unsaid + chunk[done:])[-LAST_WORDS:]
+        if log is not None and told != self.log_lost:
+            # What ended a run stands in its last words: they get the room that was kept.
+            unlink_quietly(self.reserve)
+            missing = self.log_lost - told - len(unsaid)
+            gap = f"\n[verlpool: {missing} bytes are missing here: {self.log_error}]\n".encode() if missing else b""
+            _, error = write_all(log, gap + unsaid)
+            self.log_lost -= len(unsaid) if error is None else 0
         if log is not None:
             try:
                 os.fsync(log)

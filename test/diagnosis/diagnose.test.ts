@@ -19,6 +19,14 @@ W1130 12:13:49.388000 1 torch/distributed/elastic/agent/server/api.py:723] Recei
     expect(evidence[0]).toEqual({ line: 3, text: `(WorkerDict pid=12, ip=10.0.0.3) ${OOM}` });
   });
 
+  it("a connection that closed follows from the rank that was killed, also where it is printed first", () => {
+    const closed = "RuntimeError: [../gloo/transport/tcp/pair.cc:538] Connection closed by peer [127.0.0.1]:1234";
+    const killed =
+      "(raylet) Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file.";
+    expect(of(closed).label).toBe("comm_network");
+    expect(of(`${closed}\n${killed}`)).toMatchObject({ label: "worker_crash_unknown", evidence: [{ line: 2, text: killed }] });
+  });
+
   it("a cause wins also where its symptoms are printed before it", () => {
     const log = `[rank1]:[E419 10:42:28.85 ProcessGroupNCCL.cpp:616] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE)\n(raylet) 1 worker(s) were killed due to the node running low on memory.`;
     expect(of(log).label).toBe("host_oom");

@@ -7,6 +7,7 @@ import { classify } from "../../src/domain/failure.ts";
 
 const FOLDER = join(import.meta.dirname, "../fixtures/failures");
 const EXPECTED: { readonly [file: string]: Label } = {
+  "disk-full.txt": "disk_full",
   "missing-column.txt": "dataset_schema",
   "missing-tokenizer.txt": "config_invalid_value",
 };
@@ -28,5 +29,8 @@ it.each(Object.entries(EXPECTED))("%s is closed as %s, and not tried again", (fi
     ...times,
   } as const;
   const logTail = readFileSync(join(FOLDER, file), "utf8");
-  expect(classify({ result, logTail, ray: { kind: "absent" }, headLost: false })).toMatchObject({ label, retryable: false });
+  expect(classify({ result, logTail, ray: { kind: "absent" }, headLost: false, stalled: false })).toMatchObject({
+    label,
+    retryable: false,
+  });
 });

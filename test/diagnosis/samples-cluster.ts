@@ -127,6 +127,11 @@ export const CLUSTER_SAMPLES: Samples = {
     log: `Fatal Python error: Segmentation fault`,
     not: `faulthandler is on and prints stacks on SIGSEGV`,
   },
+  "worker-killed": {
+    from: "Ray 2.60 node_manager.cc, of a rank that got SIGKILL",
+    log: `(raylet) Worker exit type: SYSTEM_ERROR Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file. There are some potential root causes. (1) The process is killed by SIGKILL by OOM killer due to high memory usage.`,
+    not: `the connection error code 2 of the story had no end of file`,
+  },
   "worker-vanished": {
     from: "Ray 2.60 exceptions.py",
     log: `ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.`,

@@ -60,9 +60,14 @@ ValueError: the plot of a rollout wants a name`,
     log: `ray.exceptions.RayTaskError(ImportError): ray::TaskRunner.run() (pid=1, ip=10.0.0.1)`,
     not: `ray.exceptions.RayTaskError(RuntimeError): ray::TaskRunner.run() (pid=1, ip=10.0.0.1)`,
   },
-  "module-moved": {
+  "verl-module-missing": {
     from: "CPython, code of one verl on another",
     log: `ModuleNotFoundError: No module named 'verl.single_controller.ray.megatron'`,
+    not: `/code/verl/workers/engine/__init__.py:60: UserWarning: x is not available: ModuleNotFoundError("No module named 'verl.workers.x'")`,
+  },
+  "module-moved": {
+    from: "CPython, code for one vLLM on another",
+    log: `ModuleNotFoundError: No module named 'vllm.worker.worker_base'`,
     not: `WARNING 10-28 03:24:22 [_custom_ops.py:20] Failed to import from vllm._C with ModuleNotFoundError("No module named 'vllm._C'")`,
   },
   "module-missing": {

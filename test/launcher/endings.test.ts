@@ -1,6 +1,6 @@
 /** How a driver's end becomes an exit code and a result.json. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
@@ -133,6 +133,27 @@ print(inner.launched, inner.go_w)
     expect(readJson(missing, "result.json")).toMatchObject({ outcome: "not_started", error: expect.stringContaining("does not exist") });
     const there = sh("true", { fields: { check_paths: ["/usr/bin/env"], allowed_roots: ["/usr"] } });
     expect(await launch(there).exited).toBe(0);
+  });
+
+  it("on a disk that stays full, the driver's last words get the room that was kept for them", async () => {
+    const job = sh("sleep 0.3; echo one; sleep 0.2; head -c 100000 /dev/zero | tr '\\0' x; echo; echo last; exit 1");
+    const before = [
+      "real, full = os.write, []",
+      "def write(fd, data):",
+      "    if b'x' * 9 in data: full.append(True)",
+      "    if full and fd > 2 and os.path.exists(sys.argv[1] + '/control/reserve'): raise OSError(28, 'No space left on device')",
+      "    return real(fd, data)",
+      "os.write = write",
+    ].join("\n");
+    expect(await launch(job, { before }).exited).toBe(1);
+    const log = readText(job, "logs/driver.log");
+    expect(log.slice(0, 2_000)).toMatch(/^one\n\n\[verlpool: \d{5} bytes are missing here: No space left on device\]\nx{1000}/);
+    expect(log.endsWith("x\nlast\n")).toBe(true);
+    expect(readJson(job, "result.json")).toMatchObject({
+      exit_code: 1,
+      error: expect.stringMatching(/^\d{5} bytes of driver\.log were lost/),
+    });
+    expect(readdirSync(join(job.directory, "control"))).not.toContain("reserve");
   });
 
   it("a log that can't be written goes to Ray alone, and the result says how much was lost", async () => {

@@ -45,6 +45,8 @@ export type FaultCluster = {
   readonly addWorker: (shape: { readonly gpus: number; readonly cpus: number }) => Promise<string>;
   /** SIGKILL to everything that runs on the node, jobs included where it is contained; the watchdog starts it again. */
   readonly killWorker: (name: string) => Promise<void>;
+  /** Of a worker's own processes: what it starts later has their cgroup and limits. */
+  readonly pidsOf: (name: string) => readonly number[];
   /** How often the watchdog started this worker. */
   readonly starts: (name: string) => number;
   readonly workersAlive: () => Promise<void>;
@@ -148,6 +150,7 @@ export async function startFaultCluster(options: FaultClusterOptions): Promise<F
       return name;
     },
     killWorker: async (name) => void (await killTagged(`${id}/${name}`, realClock, SWEEP_MS, quiet)),
+    pidsOf: (name) => findTagged(`${id}/${name}`).map(({ pid }) => pid),
     starts: (name) => workers.get(name)?.starts ?? 0,
     workersAlive: () =>
       waitFor("all workers are alive", "worker-1", async () => {

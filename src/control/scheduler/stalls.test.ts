@@ -73,13 +73,17 @@ it("before the first step the longer limit counts, but Ray's word that it can't 
   const { taskId, start } = await running();
   await alive(start, 2);
   expect(await isStalled(taskId)).toBe(false);
-  start.launcher.writeLog(
-    "(autoscaler +25s) Error: No available node types can fulfill resource request {'GPU': 8.0}. Add suitable node types.\n",
-  );
+  const unplaceable = (gpus: number): string =>
+    `(autoscaler +25s) Error: No available node types can fulfill resource request {'GPU': ${gpus}.0, 'CPU': 10.0}. Add suitable node types.\n`;
+  // Another task's: Ray tells it to all.
+  start.launcher.writeLog(unplaceable(8));
   await alive(start, 3);
+  expect(await stallEvents(taskId)).toEqual([]);
+  start.launcher.writeLog(unplaceable(1));
+  await alive(start, 2);
   const [marked] = await stallEvents(taskId);
   expect(marked?.[1]).toBe("placement_pending");
-  expect(marked?.[2]).toContain("'GPU': 8.0");
+  expect(marked?.[2]).toContain("'GPU': 1.0");
 });
 
 it("a restart of the server starts the wait anew and says nothing twice", async () => {

@@ -2,7 +2,7 @@
 import { type Decision, decide } from "../../domain/diagnosis/diagnose.ts";
 import { middle } from "../../domain/insight/pace.ts";
 import { withStall, withStallEnd, withStep } from "../../domain/held-time.ts";
-import { type Stall, type StallSight, stallOf } from "../../domain/stall.ts";
+import { type Stall, type StallSight, stallOf, withoutRequestsOfOthers } from "../../domain/stall.ts";
 import type { Attempt, HeadView, NewTaskEvent, Task, UseMarks } from "../../domain/types.ts";
 import { type SchedulerDeps, type SchedulerMemory, write } from "./context.ts";
 import { markSteps } from "./held-time.ts";
@@ -32,7 +32,7 @@ type StepWatch = {
 /** A median of fewer says little. */
 const LEAST_GAPS = 3;
 const MOST_GAPS = 21;
-/** Before its first step an attempt's log is read so often. */
+/** Before its first step an attempt's log is read at least so often. */
 const LOG_EVERY_MS = 60_000;
 const LOG_TAIL_LINES = 400;
 const LOG_TAIL_BYTES = 256 * 1024;
@@ -83,7 +83,7 @@ export async function followSteps(
     actor: "system",
     attempt: attempt.attempt,
     type: "stalled",
-    reason: { code: stall.code, text: stall.text + (await whatTheLogSays(deps, attempt, stall)) },
+    reason: { code: stall.code, text: stall.text + (await whatTheLogSays(deps, task, attempt, stall)) },
     data: { step: sight.step, still_s: Math.round(sight.stillMs / 1000) },
   };
   const useMarks = marks === null ? {} : { useMarks: withStall(marks, deps.clock.now() - Math.round(sight.stillMs)) };
@@ -146,8 +146,8 @@ async function sightOf(
   const stillMs = now - since;
   const median = deps.paceOf(task.taskId)?.median ?? null;
   const stepMs = gaps.length >= LEAST_GAPS ? middle(gaps) : median === null ? null : median * 1000;
-  if (step === null && stillMs >= deps.stalls.minMs && now - (watch.log?.at ?? -LOG_EVERY_MS) >= LOG_EVERY_MS)
-    watch.log = { at: now, unplaceable: await unplaceable(deps, attempt) };
+  if (step === null && stillMs >= deps.stalls.minMs && now - (watch.log?.at ?? -LOG_EVERY_MS) >= Math.min(LOG_EVERY_MS, deps.stalls.minMs))
+    watch.log = { at: now, unplaceable: await unplaceable(deps, task, attempt) };
   const headSilentMs = stalls.headSilentSince === null ? 0 : healthy.ms() - stalls.headSilentSince;
   return { step, stillMs, stepMs, headSilentMs, unplaceable: step === null ? (watch.log?.unplaceable ?? null) : null };
 }
@@ -171,14 +171,14 @@ async function goesOn(
   await write(deps, epoch, task, { events: [event], attempt: { attempt: attempt.attempt, patch: { stalled: false, ...useMarks } } });
 }
 
-async function unplaceable(deps: SchedulerDeps, attempt: Attempt): Promise<string | null> {
-  const found = await ofLog(deps, attempt);
+async function unplaceable(deps: SchedulerDeps, task: Task, attempt: Attempt): Promise<string | null> {
+  const found = await ofLog(deps, task, attempt);
   return found?.diagnosis.label === "placement_pending" ? (found.decisive ?? "see its log") : null;
 }
 
-async function whatTheLogSays(deps: SchedulerDeps, attempt: Attempt, { code }: Stall): Promise<string> {
+async function whatTheLogSays(deps: SchedulerDeps, task: Task, attempt: Attempt, { code }: Stall): Promise<string> {
   if (code === "placement_pending") return "";
-  const found = await ofLog(deps, attempt);
+  const found = await ofLog(deps, task, attempt);
   const { label } = found?.diagnosis ?? { label: "unknown" };
   return found === null || label === "unknown"
     ? "; its log names no cause"
@@ -186,10 +186,11 @@ async function whatTheLogSays(deps: SchedulerDeps, attempt: Attempt, { code }: S
 }
 
 /** A log that can't be read keeps no stall from being told. */
-async function ofLog(deps: SchedulerDeps, { userId, submissionId }: Attempt): Promise<Decision | null> {
+async function ofLog(deps: SchedulerDeps, { needs }: Task, { userId, submissionId }: Attempt): Promise<Decision | null> {
   try {
     const range = await deps.files.tailLog(userId, submissionId, LOG_TAIL_LINES, LOG_TAIL_BYTES);
-    return decide({ log: [{ text: new TextDecoder().decode(range.bytes), firstLine: null }], rayMessage: "" });
+    const text = withoutRequestsOfOthers(new TextDecoder().decode(range.bytes), needs.gpusPerNode);
+    return decide({ log: [{ text, firstLine: null }], rayMessage: "" });
   } catch (error) {
     deps.log.debug({ submission_id: submissionId, error: String(error) }, "the log of a stalled attempt can't be read now");
     return null;

@@ -117,7 +117,9 @@ export function findings(parts: readonly LogPart[]): Findings {
   }
   const explained = new Set(found.flatMap(({ places }) => places.map((place) => place.index)));
   const unexplained = unknownErrors(lines, hits.exceptions, shown, path, explained);
-  const best = found.toSorted(byRoot)[0] ?? null;
+  const met = new Set(found.map(({ rule }) => rule.id));
+  const roots = found.filter(({ rule }) => rule.follows?.some((id) => met.has(id)) !== true);
+  const best = roots.toSorted(byRoot)[0] ?? null;
   return { best: best !== null && isAnswer(best, unexplained, path, lines) ? best : null, unexplained };
 }
 

@@ -30,6 +30,8 @@ export type Rule = {
   readonly anywhere?: true;
   /** Counts only when nearly nothing follows it. */
   readonly atEnd?: true;
+  /** Ids of rules: where one of them is met too, this one only follows from it, wherever it stands. */
+  readonly follows?: readonly string[];
   readonly blame?: Blame;
   readonly retryable?: boolean;
   /** Shown as they are, with {name} or {name|when it was not said}. */

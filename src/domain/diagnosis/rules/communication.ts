@@ -110,6 +110,8 @@ export const COMMUNICATION: readonly Rule[] = [
     ],
     pattern:
       /Net : (?:Connect|Call) to .{0,60}failed|ncclRemoteError: |remote process exited or there was a network error|socket(?:Progress|PollConnect|StartConnect|Finalize)\w{0,20}: .{0,200}(?:failed|Connection|refused|timed out)|NCCL WARN .{0,200}(?:Connection (?:reset|refused|closed|timed out)|Connect to .{0,60}failed|No route to host|Net : Call to \w+ .{0,60}failed|Network is unreachable)|ncclSystemError: |unhandled system error .{0,60}NCCL|Gloo connect\w{0,20} fai|[Cc]onnectFullMesh failed|gloo.{0,200}(?:Connection (?:reset|closed|refused)|[Rr]ead error|Socket (?:closed|Timeout))|Connection closed by (?:remote )?peer \[|DistNetworkError: .{0,200}(?:failed to connect|[Cc]onnection (?:refused|reset|timed out)|client socket has (?:failed|timed out))|client socket has (?:failed to connect|timed out)|failed to recv, got 0 bytes|Connection reset by peer|No route to host|Network is unreachable/,
+    // A process that is killed closes its connections; a broken one kills no process.
+    follows: ["worker-killed"],
     anyLevel: true,
     notFrames: /huggingface|hf_hub|urllib3|[\\/]requests[\\/]|httpx|aiohttp|openai|https?:\/\/|HTTPS?Connection/,
     elseToo: true,

@@ -90,6 +90,17 @@ export const ENDINGS: readonly Rule[] = [
     fix: `Look whether the work was done before it (a crash while the interpreter ends loses nothing). ${LOOK}`,
   },
   {
+    id: "worker-killed",
+    label: "worker_crash_unknown",
+    strength: "consequence",
+    needles: ["connection error code 2"],
+    pattern: /Worker unexpectedly exits with a connection error code 2\. End of file/,
+    anyLevel: true,
+    anywhere: true,
+    why: "A worker process ended without a word, as one that is killed from outside does (SIGKILL, the kernel for want of memory), and the log shows no cause.",
+    fix: LOOK,
+  },
+  {
     id: "worker-vanished",
     label: "worker_crash_unknown",
     strength: "consequence",

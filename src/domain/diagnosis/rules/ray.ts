@@ -63,7 +63,7 @@ export const RAY: readonly Rule[] = [
     infoToo: true,
     anywhere: true,
     why: "Ray waits for resources that no node can give ({asked|see the line}), and nothing in the log tells that it ever got them.",
-    fix: "Compare the request with what one node has (verlpool nodes, `ray status`): all GPUs of a placement group with their CPUs must fit on one node. Ask for fewer GPUs per node, or more nodes. The run will not end by itself: cancel it.",
+    fix: "Compare the request with what one node has (verlpool nodes, `ray status`): all GPUs of a placement group with their CPUs must fit on one node. Ask for fewer GPUs per node, or for nodes with more CPUs (cpus_per_gpu of the profile must be what verl asks for: 3 for RL, 10 for sft_trainer_ray). Such a run does not end by itself: cancel it if it still runs.",
   },
   {
     id: "job-supervisor",

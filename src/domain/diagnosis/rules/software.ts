@@ -22,12 +22,21 @@ export const SOFTWARE: readonly Rule[] = [
     fix: `Look in the whole log for "cannot import name" or "undefined symbol". ${INSTALL}`,
   },
   {
+    id: "verl-module-missing",
+    label: "version_mismatch",
+    strength: "cause",
+    needles: ["no module named"],
+    pattern: /ModuleNotFoundError: No module named '(?<module>verl\.[\w.]{1,200})'/,
+    why: "The verl tree that runs (code_path) has no module {module}: the tree is incomplete, or another version than what imports it was written for.",
+    fix: "Look whether that file is in code_path; if not, copy verl there again. If it moved in this version, choose a profile and a code_path that fit each other.",
+  },
+  {
     id: "module-moved",
     label: "version_mismatch",
     strength: "cause",
     needles: ["no module named"],
     pattern:
-      /ModuleNotFoundError: No module named '(?<module>(?:verl|vllm|sglang|transformers|megatron|torch|ray|flash_attn|tensordict|peft|datasets|trl|deepspeed|accelerate|numpy|huggingface_hub|xformers|triton)\.[\w.]{1,200})'/,
+      /ModuleNotFoundError: No module named '(?<module>(?:vllm|sglang|transformers|megatron|torch|ray|flash_attn|tensordict|peft|datasets|trl|deepspeed|accelerate|numpy|huggingface_hub|xformers|triton)\.[\w.]{1,200})'/,
     why: "The package of {module} is installed, but this version has no such module: it moved or was removed.",
     fix: `Install the version that this code was written for. ${INSTALL}`,
   },
