@@ -4,6 +4,7 @@
  */
 import { copyFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Page } from "playwright-core";
 import { openBrowser, openPage, PHONE } from "../test/support/browser.ts";
 import { ADMIN_TOKEN } from "../test/support/http-world.ts";
 import { seedDemo, showPool, VIEWS } from "../test/support/web-day.ts";
@@ -23,12 +24,16 @@ const SHOWN = [
   "curves-dark-phone",
 ];
 
-/** Nothing is on its way any more: neither a part of the page nor an answer. */
-const WHOLE = `document.querySelector("main h1, main .face") !== null && document.querySelector(".spinner, [aria-busy=true]") === null`;
 const CHINESE = ["tasks", "task", "task-failed", "new-plan", "admin-pool", "admin-user", "curves"];
 
 /** Small enough for a repository to carry. */
 const DESKTOP = { width: 1120, height: 700 };
+
+/** Until nothing is on its way any more: neither a part of the page nor an answer. */
+async function whole(page: Page): Promise<void> {
+  await page.locator("main h1, main .face").first().waitFor();
+  await page.locator(".spinner, [aria-busy=true]").first().waitFor({ state: "detached" });
+}
 
 const wanted = process.argv.slice(2);
 const all = join(root, ".cache", "screenshots");
@@ -59,7 +64,7 @@ try {
         await page.goto(view.path);
         if (view.text !== undefined) await page.getByRole("textbox", { name: /TaskSpec/ }).fill(view.text);
         await page.getByText(view.shows).first().waitFor();
-        await page.waitForFunction(WHOLE);
+        await whole(page);
         await shoot(view.name);
       }
       // In Chinese the same, where the words are the longest and the most.
@@ -70,7 +75,7 @@ try {
           showPool(world);
           await page.goto(view.path);
           if (view.text !== undefined) await page.getByRole("textbox", { name: /TaskSpec/ }).fill(view.text);
-          await page.waitForFunction(WHOLE);
+          await whole(page);
           await shoot(`${view.name}-zh`);
         }
       if (misdeeds.length > 0) throw new Error(misdeeds.join("\n"));

@@ -113,7 +113,7 @@ function Compared({ task, otherId }: TabProps & { readonly otherId: string }) {
 function Rows({ rows, a, b }: { readonly rows: readonly Row[]; readonly a: TaskWire; readonly b: TaskWire }) {
   const t = useWords();
   return (
-    <div className="scroll" role="region" tabIndex={0} aria-labelledby="compare-title">
+    <div className="scroll" role="group" tabIndex={0} aria-label={t("tab.compare")}>
       <table className="compare">
         <thead>
           <tr>

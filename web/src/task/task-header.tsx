@@ -66,7 +66,7 @@ function Doing({ task }: TabProps) {
         {task.ended_at === null ? null : (
           <span className="muted">
             {" "}
-            {t("task.ended")} <Ago at={task.ended_at} />
+            · {t("task.ended")} <Ago at={task.ended_at} />
           </span>
         )}
       </>
