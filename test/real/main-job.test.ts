@@ -11,6 +11,7 @@ import { apiClient, type Api } from "../../src/cli/client.ts";
 import { httpTransport } from "../../src/cli/transport.ts";
 import type { TaskWire } from "../../src/contract/resources.ts";
 import { formatProfile, parseProfile } from "../../src/contract/profile-file.ts";
+import { type MetricPoint, parseConsoleLine, parseMetricLine } from "../../src/domain/insight/training-log.ts";
 import { isTerminal } from "../../src/domain/task-state.ts";
 import type { Workload } from "../../src/domain/types.ts";
 import { DEMO_PROFILES } from "../../src/domain/verl/demo-profiles.ts";
@@ -199,6 +200,16 @@ function series(workload: Workload, key: string): readonly number[] {
   return lines.map((line) => JSON.parse(line) as Point).flatMap(({ data }) => (data[key] === undefined ? [] : [data[key]]));
 }
 
+/** By step, whatever the number of lines that told of it. */
+function steps(workload: Workload, path: string, parse: (line: string) => MetricPoint | null): ReadonlyMap<number, MetricPoint["data"]> {
+  const out = new Map<number, MetricPoint["data"]>();
+  for (const line of readFileSync(join(directoryOf(workload), path), "utf8").split("\n")) {
+    const point = parse(line);
+    if (point !== null) out.set(point.step, { ...out.get(point.step), ...point.data });
+  }
+  return out;
+}
+
 describe("real verl through the whole of verlpool", () => {
   test.each(["ppo", "grpo", "sft"] as const)("%s SUCCEEDED in its first attempt, on a worker", (workload) => {
     expect(tasks[workload], JSON.stringify(tasks[workload]?.failure)).toMatchObject({
@@ -268,6 +279,15 @@ describe("real verl through the whole of verlpool", () => {
     expect(readFileSync(join(directoryOf("ppo"), "logs/driver.log"), "utf8").endsWith(log.stdout)).toBe(true);
     expect(log.stdout.length).toBeGreaterThan(1000);
   });
+
+  test.each(["ppo", "grpo", "sft"] as const)(
+    "%s: its console, which is read where there is no such file, says the same of each step and key",
+    (workload) => {
+      const told = steps(workload, "logs/driver.log", parseConsoleLine);
+      expect(told.size).toBe(STEPS);
+      expect(told).toEqual(steps(workload, "logs/metrics.jsonl", parseMetricLine));
+    },
+  );
 
   test("neither user sees the other's task, and no job saw the operator's secrets", async () => {
     await expect(alice.call("getTask", { path: { task_id: tasks.grpo?.task_id ?? "" } })).rejects.toMatchObject({
