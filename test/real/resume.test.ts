@@ -1,26 +1,32 @@
 /**
- * Real verl goes on where it was: after its launcher is killed, after a requeue, and as a retry; the curve is one line, without a step missing.
- * What verl itself says it resumed from is read in its log.
+ * Real verl goes on where it was: after its launcher or its whole worker is killed, after a requeue, and as a retry; the curve is one line, without
+ * a step missing, and what it gives while it grows is verl's own, also over a killed head. What verl says it resumed from is read in its log.
  */
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { apiClient, type Api } from "../../src/cli/client.ts";
 import { httpTransport } from "../../src/cli/transport.ts";
+import type { CurvesWire } from "../../src/contract/insight.ts";
 import type { AttemptWire, TaskWire } from "../../src/contract/resources.ts";
 import { formatProfile, parseProfile } from "../../src/contract/profile-file.ts";
+import { type MetricPoint, parseMetricLine } from "../../src/domain/insight/training-log.ts";
 import { isTerminal } from "../../src/domain/task-state.ts";
 import type { Workload } from "../../src/domain/types.ts";
 import { DEMO_PROFILES } from "../../src/domain/verl/demo-profiles.ts";
 import type { Setting } from "../../src/domain/verl/profile.ts";
+import { placesOf } from "../../src/main/local/places.ts";
+import { poolId } from "../../src/pool/pool-lock.ts";
+import { findTagged, killTagged } from "../../src/pool/tagged-processes.ts";
 import { prepareTestRoot, testPrepareFlags, testRoot } from "../support/prepared-root.ts";
 import { realClock } from "../support/real-ray.ts";
 
 const CLI = join(import.meta.dirname, "../../bin/verlpool");
 const ADMIN = "operator-secret-of-resume";
 const LONG_MS = 900_000;
+const quiet = new AbortController().signal;
 /** Fewer samples a step than the demo's: time here goes into starts. */
 const SMALL_PPO: { readonly [key: string]: Setting } = {
   "data.train_batch_size": 16,
@@ -46,7 +52,13 @@ function writeProfile(workload: Workload, settings: { readonly [key: string]: Se
   const fileName = `demo-${workload}@1.yaml`;
   const parsed = parseProfile(DEMO_PROFILES[fileName] ?? "", fileName);
   if (!parsed.ok) throw new Error(`${fileName} does not parse: ${JSON.stringify(parsed)}`);
-  const profile = { ...parsed.profile, name: `resume-${workload}`, settings: { ...parsed.profile.settings, ...settings } };
+  // A third one, so that a newest one that is being written leaves two.
+  const profile = {
+    ...parsed.profile,
+    name: `resume-${workload}`,
+    keepCheckpoints: 3,
+    settings: { ...parsed.profile.settings, ...settings },
+  };
   writeFileSync(join(root, `common/verlpool/profiles/resume-${workload}@1.yaml`), formatProfile(profile));
 }
 
@@ -74,7 +86,7 @@ async function until<T>(taskId: string, what: string, look: (task: TaskWire) => 
     const found = look(value);
     if (found !== null) return found;
     if (isTerminal(value.state) || deadline.aborted) throw new Error(`${what}: not before ${JSON.stringify(value, null, 1)}`);
-    await realClock.sleep(100, new AbortController().signal);
+    await realClock.sleep(100, quiet);
   }
 }
 
@@ -122,6 +134,53 @@ function readOrEmpty(path: string): string {
   }
 }
 
+/** Everything that runs on that node of the pool, or its head; what it was is started again by the pool. */
+async function killNode(node: "head" | "worker-1"): Promise<void> {
+  const tag = `${poolId(placesOf(root, environment).stateDir)}/${node}`;
+  expect(findTagged(tag).length).toBeGreaterThan(0);
+  await killTagged(tag, realClock, 20_000, quiet);
+}
+
+/** What verl itself wrote. */
+function points(taskId: string, attempt: number): readonly MetricPoint[] {
+  const text = readOrEmpty(join(directoryOf(taskId, attempt), "logs/metrics.jsonl"));
+  return text.split("\n").flatMap((line) => parseMetricLine(line) ?? []);
+}
+
+type Following = { readonly stop: () => Promise<readonly CurvesWire[]> };
+
+/** Asks for the line again and again, as a follower does. */
+function follow(taskId: string, key: string): Following {
+  const ending = new AbortController();
+  const answers: CurvesWire[] = [];
+  const asking = (async () => {
+    while (!ending.signal.aborted) {
+      answers.push((await alice.call("readCurves", { path: { task_id: taskId }, query: { key, view: "line" } })).value);
+      await realClock.sleep(250, ending.signal).catch(() => undefined);
+    }
+  })();
+  // Told by stop().
+  asking.catch(() => undefined);
+  return {
+    stop: async () => {
+      ending.abort();
+      await asking;
+      return answers;
+    },
+  };
+}
+
+/** The line as verl's files have it, by the attempts and steps that the answer names. */
+function asWritten(taskId: string, key: string, { line }: CurvesWire): readonly (readonly [step: number, value: number | undefined])[] {
+  return (line?.segments ?? []).flatMap(({ attempt, from_step, to_step }) =>
+    points(taskId, attempt).flatMap(({ step, data }) => (step >= from_step && step <= to_step ? [[step, data[key]] as const] : [])),
+  );
+}
+
+function asGiven(key: string, { line }: CurvesWire): readonly (readonly [step: number, value: number | null | undefined])[] {
+  return (line?.steps ?? []).map((step, i) => [step, line?.series[key]?.[i]] as const);
+}
+
 /** Steps by attempt, as the API tells them. */
 async function curve(taskId: string, key: string): Promise<readonly (readonly number[])[]> {
   const { value } = await alice.call("readCurves", { path: { task_id: taskId }, query: { key } });
@@ -145,11 +204,16 @@ beforeAll(async () => {
     XDG_CONFIG_HOME: join(home, "config"),
     VERLPOOL_DATABASE_URL: `sqlite:${join(home, "db/mvp.sqlite3")}`,
     VERLPOOL_ATTEMPTS_BACKOFF_S: "1",
+    VERLPOOL_SCHEDULER_MAX_RUNNING_TASKS: "2",
+    VERLPOOL_LIMITS_REQUESTS_PER_SECOND: "1000",
+    // An attempt whose node is gone is given up after the sum of both and 30 s.
+    VERLPOOL_LEASE_SELF_FENCE_S: "15",
+    VERLPOOL_LEASE_GRACE_S: "5",
     MVP_INTERNAL_TOKEN: ADMIN,
   };
   const { existingPython } = testPrepareFlags(root);
   const python = existingPython === null ? [] : ["--existing-python", existingPython];
-  const size = ["--workers", "1", "--gpus-per-worker", "1", "--cpus-per-worker", "16"];
+  const size = ["--workers", "1", "--gpus-per-worker", "2", "--cpus-per-worker", "32"];
   const up = await cli(["up", "--detach", "--root", root, "--port", "0", ...size, ...python]);
   if (up.code !== 0) throw new Error(`verlpool up failed: ${up.stderr}`);
   const url = /ready: (\S+)/.exec(up.stderr)?.[1] ?? "";
@@ -165,9 +229,10 @@ afterAll(async () => {
   rmSync(home, { recursive: true, force: true });
 }, 200_000);
 
+let sft: TaskWire;
+
 describe("SFT", () => {
   const STEPS = 60;
-  let task: TaskWire;
 
   test("goes on after its launcher was killed, then after a requeue, and ends at its last step", { timeout: LONG_MS }, async () => {
     const id = await submit("sft", STEPS, 5);
@@ -176,8 +241,8 @@ describe("SFT", () => {
     await until(id, "a02 with a checkpoint of its own", (now) => (now.attempts === 2 && trackerOf(id, 2) > 0 ? true : null));
     const before = trackerOf(id, 2);
     await alice.call("requeueTask", { path: { task_id: id } });
-    task = await ended(id);
-    expect(task, JSON.stringify(task.failure)).toMatchObject({ state: "SUCCEEDED", attempts: 3, requeue: null, progress: { step: STEPS } });
+    sft = await ended(id);
+    expect(sft, JSON.stringify(sft.failure)).toMatchObject({ state: "SUCCEEDED", attempts: 3, requeue: null, progress: { step: STEPS } });
 
     const [first, second, third] = await attempts(id);
     expect(first).toMatchObject({ state: "FAILED", failure: { retryable: true }, resumed_from: null });
@@ -201,44 +266,78 @@ describe("SFT", () => {
 
   test("its loss goes on where it was, not where it began", () => {
     const losses = [1, 2, 3].map((attempt) =>
-      readFileSync(join(directoryOf(task.task_id, attempt), "logs/metrics.jsonl"), "utf8")
+      readFileSync(join(directoryOf(sft.task_id, attempt), "logs/metrics.jsonl"), "utf8")
         .trimEnd()
         .split("\n")
         .flatMap((line) => (JSON.parse(line) as { data: { "train/loss"?: number } }).data["train/loss"] ?? []),
     );
     for (const resumed of [losses[1], losses[2]]) expect(resumed?.[0]).toBeLessThan((losses[0]?.[0] ?? 0) - 0.5);
   });
+});
 
-  test("a retry of it is a new task that goes on from its last checkpoint", { timeout: LONG_MS }, async () => {
+describe("PPO whose worker is killed between two checkpoints, the newest of which is cut", () => {
+  const STEPS = 6;
+  const REWARD = "critic/rewards/mean";
+  let ppo = "";
+  let newest = 0;
+  let following: Following;
+
+  test("falls silent, and is not taken for dead at once", { timeout: LONG_MS }, async () => {
+    ppo = await submit("ppo", STEPS, 2);
+    following = follow(ppo, REWARD);
+    const isBetween = (): boolean => trackerOf(ppo, 1) >= 4 && points(ppo, 1).at(-1)?.step === trackerOf(ppo, 1) + 1;
+    await until(ppo, "a step after the second checkpoint", () => (isBetween() ? true : null));
+    await killNode("worker-1");
+    newest = trackerOf(ppo, 1);
+    truncateSync(join(directoryOf(ppo, 1), `checkpoints/global_step_${newest}/critic/optim_world_size_1_rank_0.pt`), 1000);
+    expect((await alice.call("getTask", { path: { task_id: ppo } })).value).toMatchObject({ state: "RUNNING", attempts: 1 });
+  });
+
+  test("meanwhile a retry of the SFT task is a new task that goes on from its last checkpoint", { timeout: LONG_MS }, async () => {
     const env = { VERLPOOL_URL: alice.where.url, VERLPOOL_TOKEN: alice.where.token };
-    const retry = await cli(["retry", task.task_id, "--wait"], env);
+    const retry = await cli(["retry", sft.task_id, "--wait"], env);
     expect(retry.code, retry.stderr).toBe(0);
     expect(retry.stderr).toContain("there may be nothing left to train");
     const id = retry.stdout.split("\n")[0] ?? "";
     const made = (await alice.call("getTask", { path: { task_id: id } })).value;
     expect(made).toMatchObject({
-      retry_of: task.task_id,
+      retry_of: sft.task_id,
       attempts: 1,
-      attempt: { resumed_from: { submission_id: `${task.task_id}--a03`, step: STEPS } },
+      attempt: { resumed_from: { submission_id: `${sft.task_id}--a03`, step: sft.progress?.step } },
     });
-    expect(made.spec).toEqual(task.spec);
+    expect(made.spec).toEqual(sft.spec);
   });
-});
 
-describe("PPO", () => {
-  test("killed between two checkpoints goes on with actor and critic from the last complete one", { timeout: LONG_MS }, async () => {
-    const STEPS = 6;
-    const id = await submit("ppo", STEPS, 2);
-    await until(id, "a step after the first checkpoint", (now) => (trackerOf(id, 1) === 2 && now.progress?.step === 3 ? true : null));
-    killLauncher(id, 1);
-    const task = await ended(id);
+  test("goes on as a02 from the one before, says so, and ends at the same step", { timeout: LONG_MS }, async () => {
+    const from = newest - 2;
+    await until(ppo, "a step of a02", () => (points(ppo, 2).length > 0 ? true : null));
+    await killNode("head");
+    const killedAt = points(ppo, 2).at(-1)?.step;
+    expect(killedAt).toBeLessThan(STEPS);
+    const task = await ended(ppo);
     expect(task, JSON.stringify(task.failure)).toMatchObject({ state: "SUCCEEDED", attempts: 2, progress: { step: STEPS } });
-    const from = task.attempt?.resumed_from?.step ?? 0;
-    expect(from % 2).toBe(0);
-    expect(from).toBeGreaterThanOrEqual(2);
-    expect((await curve(id, "critic/rewards/mean"))[1]).toEqual(range(from + 1, STEPS));
-    const log = readFileSync(join(directoryOf(id, 2), "logs/driver.log"), "utf8");
+    expect((await attempts(ppo)).map(({ state }) => state)).toEqual(["LOST", "SUCCEEDED"]);
+    expect(task.attempt?.resumed_from).toEqual({ submission_id: `${ppo}--a01`, step: from });
+    const cut = `the checkpoint of step ${newest} of attempt 1 was passed over: critic/optim_world_size_1_rank_0.pt is cut short`;
+    expect(await said(ppo)).toEqual([expect.stringContaining(`goes on from step ${from}, saved by attempt 1`)]);
+    expect((await said(ppo))[0]).toContain(cut);
+    const log = readFileSync(join(directoryOf(ppo, 2), "logs/driver.log"), "utf8");
     for (const part of ["actor", "critic"])
-      expect(log).toContain(`${directoryOf(id, 1)}/checkpoints/global_step_${from}/${part}/model_world_size_1_rank_0.pt`);
+      expect(log).toContain(`${directoryOf(ppo, 1)}/checkpoints/global_step_${from}/${part}/model_world_size_1_rank_0.pt`);
+  });
+
+  test("its curve is one line, and each answer that a follower got was verl's own, while the head was away too", async () => {
+    const answers = await following.stop();
+    const whole = (await alice.call("readCurves", { path: { task_id: ppo }, query: { key: REWARD, view: "line" } })).value;
+    expect(whole.line?.steps).toEqual(range(1, STEPS));
+    expect(whole.line?.segments).toMatchObject([
+      { attempt: 1, from_step: 1, to_step: newest - 2, source: "file" },
+      { attempt: 2, from_step: newest - 1, to_step: STEPS, source: "file" },
+    ]);
+    for (const answer of [...answers, whole]) expect(asGiven(REWARD, answer)).toEqual(asWritten(ppo, REWARD, answer));
+    const lengths = new Set(answers.map((answer) => `${answer.line?.segments.length}: ${answer.line?.steps.length}`));
+    // Seen as they came: at least three steps of each attempt.
+    expect([...lengths].filter((one) => /^1: [1-9]/.test(one)).length).toBeGreaterThanOrEqual(3);
+    expect([...lengths].filter((one) => one.startsWith("2: ")).length).toBeGreaterThanOrEqual(3);
   });
 });
