@@ -56,10 +56,10 @@ const UNLIMITED = {
 };
 
 /**
- * test/http/ does what these are for: a silent attempt on nodes that are off, and a node that is gone, take minutes to make; a stream never ends; and
- * a path with slashes is none that schemathesis draws.
+ * test/http/ does what these are for: a silent attempt on nodes that are off, and a node that is gone, take minutes to make; no attempt here leaves a
+ * checkpoint to export; a token is rotated only until a draw has revoked it; a stream never ends; and a path with slashes is none that schemathesis draws.
  */
-const NOT_HERE: ReadonlySet<string> = new Set(["declareDead", "forgetNode", "streamChanges", "readArtifact"]);
+const NOT_HERE: ReadonlySet<string> = new Set(["declareDead", "forgetNode", "exportTask", "rotateToken", "streamChanges", "readArtifact"]);
 
 /** Text goes as it is, not as a YAML scalar; without this no TaskSpec would be a mapping. */
 const HOOKS = `import schemathesis
