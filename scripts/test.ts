@@ -13,7 +13,8 @@ import { installSystemPackages, preparePython, type TestWorld } from "./test-set
 const LINES_FLOOR = 90;
 
 /**
- * Files of the real suite that mostly wait for processes, beats and time-outs: they run beside those that compute (verl, Chromium, mutants).
+ * Files of the real suite that mostly wait for processes, beats and time-outs, and a few that even out the lanes: they run beside those that compute
+ * (verl, Chromium, mutants). Files that use the prepared root, or build into dist/, stay in one lane.
  * A file that is not named here runs in the other lane.
  */
 const WAITING_LANE: readonly string[] = [
@@ -25,11 +26,14 @@ const WAITING_LANE: readonly string[] = [
   "test/real/crash-points.test.ts",
   "test/real/faults.test.ts",
   "test/real/head-agent.test.ts",
+  "test/real/hydra-builder.test.ts",
+  "test/real/hydra-compose.test.ts",
   "test/real/launcher-on-ray.test.ts",
   "test/real/pool-apply.test.ts",
   "test/real/pool-heals.test.ts",
   "test/real/ray-contract.test.ts",
   "test/real/ray-local-pool.test.ts",
+  "test/real/schemathesis.test.ts",
   "test/real/stacks.test.ts",
   "test/real/worker-agent.test.ts",
 ];
