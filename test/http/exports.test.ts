@@ -1,4 +1,4 @@
-/** `:export` over HTTP: which checkpoint, which task, and what is refused. The merge itself is in test/real/resume.test.ts. */
+/** `:export` over HTTP: which checkpoint, which task, and what is refused. The merge itself is in test/real/main-job.test.ts. */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";

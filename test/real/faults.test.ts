@@ -10,7 +10,15 @@ import { createRayHttp, type RayHttp } from "../../src/ray/ray-http.ts";
 import { environmentOf, type FaultCluster, startFaultCluster } from "../support/fault-cluster.ts";
 import { type HeadLossWorld, headLossRound, openHeadLossWorld, paceEnv, type RoundOutcome } from "../support/head-loss-round.ts";
 import { pythonFrom, realClock } from "../support/real-ray.ts";
-import { api, endServerProcesses, hasEnded, type ServerProcess, startServerProcess, waitForTask } from "../support/server-process.ts";
+import {
+  api,
+  endServerProcesses,
+  hasEnded,
+  type ServerProcess,
+  startServerProcess,
+  waitForTask,
+  type Wire,
+} from "../support/server-process.ts";
 import { makeStubRoot, overlapOf, startedTwice, type StubRoot, type Trainee } from "../support/stub-trainer/stub-root.ts";
 import { startTcpProxy, type TcpProxy } from "../support/tcp-proxy.ts";
 
@@ -19,7 +27,6 @@ const PATIENCE = { timeout: PATIENCE_MS, interval: 200 };
 const HUNG_MS = 20_000;
 const quiet = new AbortController().signal;
 
-type Wire = { readonly [key: string]: any };
 type Submitted = { readonly id: string; readonly trainee: Trainee };
 
 let root: StubRoot;

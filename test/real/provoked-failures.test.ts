@@ -14,7 +14,15 @@ import { makeMemoryCgroup, type MemoryCgroup } from "../support/memory-cgroup.ts
 import { prepareTestRoot, testRoot } from "../support/prepared-root.ts";
 import { makeProvokedRoot, type ProvokedRoot, type ProvokedTask } from "../support/provoked-root.ts";
 import { pythonFrom } from "../support/real-ray.ts";
-import { api, endServerProcesses, hasEnded, type ServerProcess, startServerProcess, waitForTask } from "../support/server-process.ts";
+import {
+  api,
+  endServerProcesses,
+  hasEnded,
+  type ServerProcess,
+  startServerProcess,
+  waitForTask,
+  type Wire,
+} from "../support/server-process.ts";
 
 const PATIENCE_MS = 400_000;
 const LONG = { timeout: PATIENCE_MS + 20_000 };
@@ -22,8 +30,6 @@ const isRoot = process.getuid?.() === 0;
 const BIG = { name: "worker-1", gpus: 4, cpus: 64 };
 /** More GPUs than the other, and too few CPUs for any of verl's placement groups. */
 const THIN = { name: "worker-2", gpus: 6, cpus: 8 };
-
-type Wire = { readonly [key: string]: any };
 
 let python = "";
 let root: ProvokedRoot;

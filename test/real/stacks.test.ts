@@ -4,15 +4,21 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { pythonFrom, startRealRay } from "../support/real-ray.ts";
-import { api, endServerProcesses, hasEnded, type ServerProcess, startServerProcess, waitForTask } from "../support/server-process.ts";
+import {
+  api,
+  endServerProcesses,
+  hasEnded,
+  type ServerProcess,
+  startServerProcess,
+  waitForTask,
+  type Wire,
+} from "../support/server-process.ts";
 import { makeStubRoot } from "../support/stub-trainer/stub-root.ts";
 import { CLUSTER, headSign, startWorkerProcess } from "../support/worker-process.ts";
 
 const TOKEN = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const HEAD_ONLY = { workers: 0, gpusPerWorker: 1, cpusPerWorker: 4, gpuDevices: [], objectStoreBytes: 80_000_000 };
 const PATIENCE_MS = 180_000;
-
-type Wire = { readonly [key: string]: any };
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

@@ -90,6 +90,9 @@ export async function endServerProcesses(): Promise<void> {
   }
 }
 
+/** A part of an answer as a script takes it, unchecked: a test that reads on into it fails by what it finds. */
+export type Wire = { readonly [key: string]: any };
+
 export type ApiAnswer = { readonly status: number; readonly body: { readonly [key: string]: unknown }; readonly text: string };
 
 export async function api(
