@@ -119,11 +119,15 @@ function childScripts(rawDirs: readonly string[]): readonly ScriptCoverage[] {
 }
 
 function readScripts(path: string): readonly ScriptCoverage[] {
+  return readWhole<{ readonly result: readonly ScriptCoverage[] }>(path)?.result ?? [];
+}
+
+/** null = a process was killed while it wrote: it counts for nothing. */
+function readWhole<T>(path: string): T | null {
   try {
-    return JSON.parse(readFileSync(path, "utf8")).result;
+    return JSON.parse(readFileSync(path, "utf8"));
   } catch {
-    // A process killed while it wrote: it counts for nothing.
-    return [];
+    return null;
   }
 }
 
@@ -137,7 +141,7 @@ function launcherLines(notes: string): Lines {
   const runnable: readonly number[] = JSON.parse(execFileSync("python3", ["-c", PYTHON_LINES, LAUNCHER], { encoding: "utf8" }));
   const lines: Lines = new Map(runnable.map((line) => [line, 0]));
   const names = existsSync(notes) ? readdirSync(notes) : [];
-  for (const line of names.flatMap((name): readonly number[] => JSON.parse(readFileSync(join(notes, name), "utf8")))) {
+  for (const line of names.flatMap((name) => readWhole<readonly number[]>(join(notes, name)) ?? [])) {
     if (lines.has(line)) lines.set(line, 1);
   }
   return lines;

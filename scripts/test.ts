@@ -69,7 +69,7 @@ if (world !== null) await runReal(world);
 const suites = ["unit", ...(world === null ? [] : LANES)];
 const totals = suites.map((suite) => readTotals(suite));
 troubles.push(...runner.outcomes.filter((outcome) => !outcome.ok && GATE_TOOLS.includes(outcome.name)).map((outcome) => outcome.name));
-await reportCoverage();
+await attempt("coverage report", reportCoverage);
 if (launcherNotes !== null) rmSync(launcherNotes, { recursive: true });
 finish();
 
